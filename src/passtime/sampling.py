@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
+
+from passtime.errors import PasstimeError
 
 POLICY: Mapping[str, float] = {
     # A sample of a short pass is the mean over a batch of passes that lasts at least this long.
@@ -42,25 +45,23 @@ def policy(samples: int | None = None) -> dict[str, float]:
 
 
 def physical_cores() -> int:
-    """The number of physical cores that this process may run on."""
-    cores = set()
-    for cpu in os.sched_getaffinity(0):
-        try:
-            with open(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list", encoding="ascii") as siblings:
-                cores.add(siblings.read().strip())
-        except OSError:
-            cores.add(str(cpu))
-    return len(cores)
+    """The number of physical cores that this process may run on; of CPUs, where the kernel does not say."""
+    cpus = os.sched_getaffinity(0)
+    topology = Path("/sys/devices/system/cpu")
+    try:
+        return len({(topology / f"cpu{cpu}/topology/thread_siblings_list").read_text("ascii") for cpu in cpus})
+    except OSError:
+        return len(cpus)
 
 
 def threads() -> int:
     """The number of threads for every framework: PASSTIME_THREADS, or all physical cores.
 
-    Raises ValueError when PASSTIME_THREADS is not a whole number of at least one.
+    Raises PasstimeError when PASSTIME_THREADS is not a whole number of at least one.
     """
     chosen = os.environ.get(THREADS_VARIABLE, "").strip()
     if not chosen:
         return physical_cores()
     if not chosen.isdigit() or int(chosen) < 1:
-        raise ValueError(f"{THREADS_VARIABLE} is {chosen!r}: set it to a whole number of threads, or unset it")
+        raise PasstimeError(f"{THREADS_VARIABLE} is {chosen!r}: set it to a whole number of threads, or unset it")
     return int(chosen)

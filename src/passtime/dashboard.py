@@ -1,0 +1,130 @@
+"""The first look: two releases measured, compared and published by one command.
+
+Everything here is what a user could type: runtimes are installed, then `asv run`, `asv publish` and `asv compare` do
+the rest. Started again after an interrupt, it measures only what is missing.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from passtime import places, workloads
+from passtime.errors import PasstimeError
+from passtime.runtimes import store
+from passtime.timeline import manifest, repository
+
+BRANCH = "torch"
+MODELS = ("resnet18", "resnet50", "vgg16")
+WORKLOADS = (*workloads.LAYERS, *MODELS)
+RESULTS_PER_WORKLOAD = 6  # four passes, and the peak memory of training and of inference
+
+# Measured on 2 cores, where it matters whether there is time for a coffee: 132 results took about 10 minutes.
+SECONDS_PER_RESULT = 4.5
+
+PATIENCE_SECONDS = 20.0  # for an interrupted asv to save what it has
+ASV_SOME_FAILED = 2  # asv run's exit status when benchmarks failed, and the others' results are saved
+
+
+@click.command()
+@click.option("--releases", nargs=2, metavar="OLD NEW", help="Compare these, not the two newest that run here.")
+@click.option("--quick", is_flag=True, help="One sample of each pass: to see it work, not to compare.")
+def dashboard(releases: Sequence[str] | None, quick: bool) -> None:
+    """Measure a first look at two releases, and publish and compare them."""
+    # A closed terminal or a polite kill ends what we started, too.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+
+    root = places.root()
+    known = manifest.load(root)
+    chosen = [known.get(name) for name in releases] if releases else newest_runnable(known)
+    devices = [device for device in workloads.DEVICES if device == "cpu" or store.has_gpu()]
+    _say(plan([release.name for release in chosen], devices, quick))
+
+    repository.build(known, places.timeline_repository(root))
+    for release in chosen:
+        store.ensure(release, _say)
+
+    names = [release.name for release in chosen]
+    run = ["run", "HASHFILE:-", "--skip-existing-successful", "-b", selection(devices), *(["--quick"] if quick else [])]
+    status = _asv(root, *run, typed="\n".join(names))
+    if status not in (0, ASV_SOME_FAILED):
+        raise PasstimeError("measuring stopped, as said above; `make dashboard` goes on from here")
+    for command in (["publish"], ["compare", *names]):
+        if _asv(root, *command) != 0:
+            raise PasstimeError(f"`asv {' '.join(command)}` failed, as said above")
+    _say(
+        f"\nThe site is in {root / 'html'}. To browse it: {_shown(root, Path(sys.executable).with_name('asv'))} preview"
+    )
+    if status == ASV_SOME_FAILED:
+        raise PasstimeError("some benchmarks failed and are not in the site; `make dashboard` tries them again")
+
+
+def newest_runnable(known: manifest.Manifest) -> list[manifest.Release]:
+    """The two newest releases, older first, that this machine can run. Raises PasstimeError where there are not two."""
+    runnable, reason = [], None
+    for release in sorted(known.of_branch(BRANCH), key=lambda release: release.date, reverse=True):
+        problem = store.runnable(release)
+        if problem is None:
+            runnable.append(release)
+        reason = reason or problem
+        if len(runnable) == 2:
+            return runnable[::-1]
+    raise PasstimeError(f"this machine can run {len(runnable)} {BRANCH} release(s), a comparison takes two: {reason}")
+
+
+def selection(devices: Iterable[str]) -> str:
+    """The regular expression for `asv run -b` that picks the first look on `devices`.
+
+    asv matches it against names like `layers.Convolution.time_forward('conv3x3/1', 'cpu')`.
+    """
+    workload, device = ("|".join(re.escape(repr(name)) for name in names) for names in (WORKLOADS, devices))
+    return rf"\(({workload}), ({device})\)$"
+
+
+def plan(releases: Sequence[str], devices: Sequence[str], quick: bool) -> str:
+    """One line that says what will be measured, and for roughly how long."""
+    results = len(releases) * len(devices) * len(WORKLOADS) * RESULTS_PER_WORKLOAD
+    minutes = max(1, round(results * SECONDS_PER_RESULT / 60))
+    time = "a single sample each" if quick else f"about {minutes} minutes on 2 cores once the releases are installed"
+    return (
+        f"First look at {' and '.join(releases)} on {' and '.join(devices)}: {len(workloads.LAYERS)} layers and "
+        f"{', '.join(MODELS)}, {results} results, {time}. Results that are there already are kept."
+    )
+
+
+def _asv(root: Path, *arguments: str, typed: str | None = None) -> int:
+    """Runs asv in the root, with our output, and returns its exit status."""
+    # Its own process, and not its functions, so that what happens is what the same command does when typed.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asv", *arguments],
+        cwd=root,
+        stdin=subprocess.PIPE if typed else subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        process.communicate(typed)
+    except BaseException as ending:
+        # Ctrl-C in a terminal reaches asv too, which then needs time to save; it knows of nothing else that ends us.
+        if not isinstance(ending, KeyboardInterrupt):
+            process.terminate()
+        try:
+            process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+    return process.returncode
+
+
+def _shown(root: Path, path: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

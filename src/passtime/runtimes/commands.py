@@ -1,0 +1,85 @@
+"""`passtime runtimes`: releases installed, listed, removed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from passtime import places
+from passtime.errors import PasstimeError
+from passtime.runtimes import store
+from passtime.timeline import manifest
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@click.group()
+def runtimes() -> None:
+    """Releases installed on this machine, shared by all checkouts."""
+
+
+@runtimes.command("install")
+@click.argument("names", nargs=-1, required=True, metavar="RELEASE...")
+def install(names: Sequence[str]) -> None:
+    """Install releases, so that measuring starts at once later."""
+    known = manifest.load(places.root())
+    made = store.ensure_all([known.get(name) for name in names], lambda line: click.echo(line, err=True))
+    for name, runtime in made.items():
+        click.echo(f"{name}: {runtime if isinstance(runtime, PasstimeError) else runtime.python}")
+    failed = [name for name, runtime in made.items() if isinstance(runtime, PasstimeError)]
+    if failed:
+        raise PasstimeError(f"not installed, as said above: {', '.join(failed)}")
+
+
+@runtimes.command("list")
+def list_() -> None:
+    """Show what is installed, and its size on disk."""
+    table = Table("release", "Python", "build", "installer", "installed", "last used", box=None)
+    table.add_column("GB", justify="right")
+    table.add_column("of it freed by removing", justify="right")
+    for runtime in store.installed():
+        record = runtime.record
+        table.add_row(
+            runtime.release,
+            *(str(record.get(key, "")) for key in ("python", "build", "installer")),
+            str(record.get("installed", ""))[:10],
+            f"{runtime.last_use:%Y-%m-%d}",
+            f"{runtime.total_bytes / 1e9:.2f}",
+            f"{runtime.own_bytes / 1e9:.2f}",
+        )
+    Console().print(table)
+    click.echo("The rest is shared with uv's cache: `uv cache prune` frees it when no runtime needs it.", err=True)
+
+
+@runtimes.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="RELEASE...")
+def remove(names: Sequence[str]) -> None:
+    """Remove runtimes; results and history stay."""
+    for name in names:
+        store.remove(name)
+        click.echo(f"removed {name}")
+
+
+@runtimes.command("prune")
+@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the N that were used last.")
+@click.option("--budget", metavar="SIZE", help="Keep what fits, like 20GB; the least recently used go first.")
+def prune(keep: int | None, budget: str | None) -> None:
+    """Remove the runtimes that were not used for longest."""
+    if keep is None and budget is None:
+        raise click.UsageError("say how much to keep: --keep N, or --budget SIZE")
+    removed = store.prune(keep, _bytes(budget) if budget is not None else None)
+    click.echo(f"removed {', '.join(removed) or 'nothing'}")
+
+
+def _bytes(size: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", size.strip(), re.IGNORECASE)
+    if not found:
+        raise click.BadParameter(f"{size!r} is no size: write it like 20GB or 500MB")
+    unit = _UNITS[found[2].upper()]
+    if found[3]:
+        unit = 1024 ** list(_UNITS).index(found[2].upper())
+    return int(float(found[1]) * unit)

@@ -1,0 +1,146 @@
+"""Which releases there are, and how each is installed: the shipped manifest, and the user's own releases."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from passtime import places
+from passtime.errors import PasstimeError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# What a git tag, a folder and a line of a table can all hold.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+_REQUIRED = {"framework": str, "version": str, "date": datetime}
+_OPTIONAL = {"branch": str, "python": str, "requirements": list, "find_links": str, "interpreter": str}
+
+
+@dataclass(frozen=True)
+class Release:
+    """One version of a framework. The timeline's commit covers framework, version, date and branch, nothing else.
+
+    `date` is when it was uploaded, in UTC to the second. `python` is the Python of its runtime, `requirements` its
+    exact pins, `find_links` a page of wheels beside the index. A release with an `interpreter` stands there already:
+    nothing is installed.
+    """
+
+    framework: str
+    version: str
+    date: datetime
+    branch: str
+    python: str | None = None
+    requirements: tuple[str, ...] = ()
+    find_links: str | None = None
+    interpreter: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What users call it, and its tag: `torch-2.14.1`."""
+        return f"{self.framework}-{self.version}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All releases, in the order of the files: on each branch from the oldest to the newest."""
+
+    releases: tuple[Release, ...]
+
+    def get(self, name: str) -> Release:
+        """The release of that name. Raises PasstimeError, with names that look alike, when there is none."""
+        names = {release.name: release for release in self.releases}
+        if name in names:
+            return names[name]
+        alike = difflib.get_close_matches(name, names, n=3, cutoff=0.75)
+        hint = f"did you mean {' or '.join(alike)}? " if alike else ""
+        raise PasstimeError(f"unknown release {name}: {hint}`passtime timeline list` shows all")
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(release.branch for release in self.releases))
+
+    def of_branch(self, branch: str) -> tuple[Release, ...]:
+        return tuple(release for release in self.releases if release.branch == branch)
+
+
+def load(root: Path) -> Manifest:
+    """The shipped releases and those that the user added to this checkout.
+
+    Raises PasstimeError, with the file and the place in it, for a damaged file.
+    """
+    releases = read(places.shipped_releases())
+    local = places.local_releases(root)
+    if local.exists():
+        releases += read(local)
+    _check_order(releases)
+    return Manifest(tuple(releases))
+
+
+def read(path: Path) -> list[Release]:
+    """The releases of one file. Raises PasstimeError, with the file and the place in it, for a damaged one."""
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise PasstimeError(f"{path} is missing: restore it, or unset {places.RELEASES_VARIABLE}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PasstimeError(f"{path} is damaged: {error}") from None
+    entries = content.get("release", [])
+    if set(content) - {"release"} or not isinstance(entries, list):
+        raise PasstimeError(f"{path} is damaged: it holds [[release]] entries and nothing else")
+    return [_release(entry, f"{path}, release {number}") for number, entry in enumerate(entries, start=1)]
+
+
+def _release(entry: Mapping[str, Any], place: str) -> Release:
+    if "framework" in entry and "version" in entry:
+        place += f" ({entry['framework']}-{entry['version']})"
+    known = {**_REQUIRED, **_OPTIONAL}
+    for key, value in entry.items():
+        if key not in known:
+            raise PasstimeError(f"{place}: unknown key {key!r}; known are {', '.join(known)}")
+        if not isinstance(value, known[key]):
+            raise PasstimeError(f"{place}: {key} is {value!r}, not a {known[key].__name__}")
+    for key in _REQUIRED:
+        if key not in entry:
+            raise PasstimeError(f"{place}: {key} is missing")
+    for key in ("framework", "version", "branch"):
+        if key in entry and not NAME.fullmatch(entry[key]):
+            raise PasstimeError(f"{place}: {key} {entry[key]!r} may hold letters, digits and . _ + - only")
+    if not all(isinstance(pin, str) and "==" in pin for pin in entry.get("requirements", [])):
+        raise PasstimeError(f"{place}: requirements are exact pins such as torch==2.14.1")
+    if entry["date"].tzinfo is None:
+        raise PasstimeError(f"{place}: the date needs its time zone, like 2026-09-30T17:44:37Z")
+    return Release(
+        framework=entry["framework"],
+        version=entry["version"],
+        date=entry["date"].astimezone(timezone.utc).replace(microsecond=0),
+        branch=entry.get("branch", entry["framework"]),
+        python=entry.get("python"),
+        requirements=tuple(entry.get("requirements", ())),
+        find_links=entry.get("find_links"),
+        interpreter=entry.get("interpreter"),
+    )
+
+
+def _check_order(releases: list[Release]) -> None:
+    seen: set[str] = set()
+    newest: dict[str, Release] = {}
+    for release in releases:
+        if release.name in seen:
+            raise PasstimeError(f"{release.name} is listed twice: remove one of the entries")
+        seen.add(release.name)
+        before = newest.get(release.branch)
+        if before and release.date < before.date:
+            raise PasstimeError(
+                f"{release.name} is older than {before.name}, which is listed before it: a branch is by date"
+            )
+        newest[release.branch] = release

@@ -1,0 +1,89 @@
+"""A forked process that does one piece of work, writes one JSON document into a pipe and ends."""
+# ruff: noqa: UP035
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import traceback
+from typing import Callable
+
+from passtime.worker.protocol import FAILED, Failure
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Child:
+    """A running child; a selector takes it as the reading end of its pipe.
+
+    `close_inherited` runs in the child and closes what only the parent may hold open.
+    """
+
+    def __init__(self, work: Callable[[], dict], close_inherited: Callable[[], None]) -> None:
+        self._read_end, write_end = os.pipe()
+        self._written = b""
+        parent = os.getpid()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _be_child(parent, work, close_inherited, write_end)
+        os.close(write_end)
+
+    def fileno(self) -> int:
+        return self._read_end
+
+    def read(self) -> bool:
+        """Takes what is there; False at the pipe's end, which only the child's end brings."""
+        chunk = os.read(self._read_end, 1 << 16)
+        self._written += chunk
+        return bool(chunk)
+
+    def document(self) -> dict:
+        """What the child wrote, once `read` said False. Raises Failure when it died before it had written all."""
+        os.close(self._read_end)
+        status = os.waitpid(self._pid, 0)[1]
+        try:
+            return json.loads(self._written.decode("utf-8"))
+        except ValueError:
+            raise Failure(FAILED, _cause_of_death(status)) from None
+
+    def kill(self) -> None:
+        """Ends the child, in whatever it is; returns when it is gone."""
+        os.kill(self._pid, signal.SIGKILL)
+        os.close(self._read_end)
+        os.waitpid(self._pid, 0)
+
+
+def _be_child(parent: int, work: Callable[[], dict], close_inherited: Callable[[], None], write_end: int) -> None:
+    """Does the work and ends the process, whatever happens: a child must never return into the parent's loop."""
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        # The kernel kills the child when the parent dies, whatever the cause.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # it died before that
+        close_inherited()
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+
+        document = json.dumps(work(), allow_nan=False).encode("utf-8")
+        with os.fdopen(write_end, "wb") as pipe:
+            pipe.write(document)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    # Not sys.exit: what the parent, or the framework in it, wants done at its end is not the child's to do.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _cause_of_death(status: int) -> str:
+    if not os.WIFSIGNALED(status):
+        return f"the worker's session ended with exit status {os.WEXITSTATUS(status)}; the worker's log says why"
+    name = signal.Signals(os.WTERMSIG(status)).name
+    hint = " (out of memory?)" if name == "SIGKILL" else ""
+    return f"the worker's session died of {name}{hint}"

@@ -1,0 +1,40 @@
+"""Starts a worker: `PYTHON launch.py --adapter ADAPTER.py --socket PATH`, run by the runtime's own interpreter.
+
+passtime is not installed in runtimes. This gives the worker's modules their names, `passtime.worker.*`, by stub
+packages, and takes this folder off the import path, where `torch.py` would hide the framework.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+import types
+from typing import Any
+
+
+def main() -> None:
+    folder = os.path.dirname(os.path.abspath(__file__))
+    parser = argparse.ArgumentParser(description="Serves one framework's passes over a Unix-domain socket.")
+    parser.add_argument("--adapter", required=True, help="the file that knows the framework")
+    parser.add_argument("--socket", required=True, help="the path to listen at")
+    arguments = parser.parse_args()
+
+    sys.path[:] = [place for place in sys.path if os.path.abspath(place) != folder]
+    for name, path in (("passtime", []), ("passtime.worker", [folder])):
+        package = types.ModuleType(name)
+        package.__path__ = path
+        sys.modules[name] = package
+    server = importlib.import_module("passtime.worker.server")
+    server.serve(_load(arguments.adapter), arguments.socket)
+
+
+def _load(path: str) -> Any:
+    spec = importlib.util.spec_from_file_location("passtime_adapter", path)
+    adapter = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(adapter)  # type: ignore[union-attr]
+    return adapter
+
+
+if __name__ == "__main__":
+    main()

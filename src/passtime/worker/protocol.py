@@ -1,0 +1,107 @@
+"""The worker's wire: one flat JSON object a line over a Unix-domain socket; docs/protocol.md says it in full.
+
+Both sides use this module, so it is valid for Python 3.6 and imports the standard library alone.
+"""
+# ruff: noqa: UP006, UP035
+
+import json
+from typing import Any, Dict
+
+VERSION = 1
+
+# The passes that a session measures: a training session all three from the same steps.
+SESSIONS = {"training": ("forward", "backward", "total"), "inference": ("inference",)}
+
+# Error kinds: what a release or a machine lacks is `unavailable`, asv's n/a; all others are failures.
+UNAVAILABLE = "unavailable"
+OUT_OF_MEMORY = "out_of_memory"
+FAILED = "failed"
+BAD_REQUEST = "bad_request"
+PROTOCOL = "protocol"
+ERROR_KINDS = (UNAVAILABLE, OUT_OF_MEMORY, FAILED, BAD_REQUEST, PROTOCOL)
+
+# No message is nearly as long; a line that does not end is no message.
+LONGEST_LINE_BYTES = 1 << 20
+
+_NUMBER = (int, float)
+
+# The fields of a sample or memory request, beside `request`, and what each must be.
+_FIELDS: Dict[str, Any] = {
+    "pass": str,
+    "workload": str,
+    "device": str,
+    "kind": str,
+    "input_shape": list,
+    "output_channels": int,
+    "kernel": int,
+    "stride": int,
+    "padding": int,
+    "threads": int,
+    "batch_seconds": _NUMBER,
+    "minimum_samples": int,
+    "minimum_long_samples": int,
+    "long_pass_seconds": _NUMBER,
+    "target_precision": _NUMBER,
+    "maximum_samples": int,
+    "maximum_seconds": _NUMBER,
+    "warmup_tolerance": _NUMBER,
+    "warmup_seconds": _NUMBER,
+}
+
+
+class Failure(Exception):
+    """An error that is told to the client as a value: a kind and one line."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(" ".join(str(message).split()))
+        self.kind = kind
+
+    def reply(self) -> dict:
+        return {"reply": "error", "kind": self.kind, "message": str(self)}
+
+
+def encode(message: dict) -> bytes:
+    """A message's line. Raises ValueError for a number that JSON does not have, such as NaN."""
+    return json.dumps(message, allow_nan=False).encode("utf-8") + b"\n"
+
+
+def decode(line: bytes) -> dict:
+    """The message of a line. Raises Failure (`protocol`) for anything but a flat JSON object."""
+    try:
+        message = json.loads(line.decode("utf-8"))
+    except ValueError:
+        raise Failure(PROTOCOL, f"this line is no JSON: {line[:80]!r}") from None
+    if not isinstance(message, dict) or not all(_is_flat(value) for value in message.values()):
+        raise Failure(PROTOCOL, f"this line is no flat JSON object: {line[:80]!r}")
+    return message
+
+
+def _is_flat(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(item, (str, int, float)) for item in value)
+    return not isinstance(value, dict)
+
+
+def check(request: dict) -> None:
+    """Raises Failure (`protocol`, `bad_request`) for a request that a worker cannot take."""
+    version = request.get("protocol")
+    if version != VERSION:
+        raise Failure(PROTOCOL, f"this worker speaks protocol {VERSION}, the request protocol {version}")
+    kind = request.get("request")
+    if kind == "hello":
+        return
+    if kind not in ("sample", "memory"):
+        raise Failure(BAD_REQUEST, f"no such request: {kind}")
+    for field, types in _FIELDS.items():
+        if field not in request:
+            raise Failure(BAD_REQUEST, f"the {kind} request lacks {field}")
+        if not isinstance(request[field], types) or isinstance(request[field], bool):
+            raise Failure(BAD_REQUEST, f"{field} cannot be {request[field]!r}")
+    answers = ("forward", "backward", "total", "inference") if kind == "sample" else ("total", "inference")
+    if request["pass"] not in answers:
+        raise Failure(BAD_REQUEST, f"a {kind} request's pass is one of {', '.join(answers)}")
+
+
+def session_of(request: dict) -> str:
+    """Which kind of session answers a request: `training` or `inference`."""
+    return "inference" if request["pass"] == "inference" else "training"

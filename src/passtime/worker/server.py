@@ -1,0 +1,220 @@
+"""The worker's parent process: it imported the framework once, and forks a child for each session.
+
+It runs no operator, starts no thread and touches no GPU: a framework that has done so hangs in a forked child. One
+loop waits for all there is to wait for: standard input, whose end is the end of the worker; clients; the child's
+result. So a client that hangs up ends its session in the middle of a pass, and the death of whoever started the
+worker ends everything.
+"""
+# ruff: noqa: UP006, UP035, UP045
+
+import contextlib
+import functools
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from typing import Any, Callable, Dict, List, Optional
+
+from passtime.worker import protocol, session
+from passtime.worker.child import Child
+
+# A client that does not take its few kilobytes in this time is gone.
+_SEND_SECONDS = 5.0
+
+
+def serve(adapter: Any, path: str) -> None:
+    """Answers requests at the socket `path` until standard input ends; then removes the socket.
+
+    Its folder is removed too if that leaves it empty: whoever made it may have been killed.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    try:
+        signal.signal(signal.SIGTERM, _exit)
+        listener.listen(16)
+        _Server(adapter, listener).run()
+    finally:
+        listener.close()
+        os.unlink(path)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(os.path.abspath(path)))
+
+
+def _exit(number: int, frame: Any) -> None:
+    sys.exit(128 + number)
+
+
+class _Client:
+    """A connection, what it sent that was not taken yet, and the request whose reply it waits for."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.unread = b""
+        self.request: Optional[dict] = None
+
+
+class _Server:
+    def __init__(self, adapter: Any, listener: socket.socket) -> None:
+        self._adapter = adapter
+        self._listener = listener
+        self._selector = selectors.PollSelector()
+        self._is_ended = False
+        self._clients: List[_Client] = []
+        self._waiting: List[_Client] = []
+        # The session that runs, and the client that it runs for; none for the look at the devices at the start.
+        self._child: Optional[Child] = None
+        self._served: Optional[_Client] = None
+        self._devices: Optional[List[str]] = None
+        # What was measured and not asked for yet: of each session, the replies by "sample forward" and the like.
+        self._store: Dict[str, Dict[str, dict]] = {}
+
+    def run(self) -> None:
+        self._selector.register(0, selectors.EVENT_READ, self._read_standard_input)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        try:
+            self._fork(functools.partial(session.probe, self._adapter))
+            while not self._is_ended:
+                for key, _ in self._selector.select():
+                    key.data()
+                while self._advance():
+                    pass
+        finally:
+            if self._child is not None:
+                self._child.kill()
+
+    # What is waited for. What an event is about may be gone by an event before it in the same round.
+
+    def _read_standard_input(self) -> None:
+        self._is_ended = not os.read(0, 1 << 12)
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        connection.settimeout(_SEND_SECONDS)
+        client = _Client(connection)
+        self._clients.append(client)
+        self._selector.register(connection, selectors.EVENT_READ, functools.partial(self._read_client, client))
+
+    def _read_client(self, client: _Client) -> None:
+        if client not in self._clients:
+            return
+        try:
+            chunk = client.connection.recv(1 << 16)
+        except OSError:
+            chunk = b""
+        if chunk:
+            client.unread += chunk
+        else:
+            self._drop(client)
+
+    def _read_child(self, child: Child) -> None:
+        if child is not self._child or child.read():
+            return
+        self._selector.unregister(child)
+        client, self._child, self._served = self._served, None, None
+        try:
+            document = child.document()
+        except protocol.Failure as failure:
+            document = {"error": failure.reply()}
+        if client is None:
+            self._devices = document.get("devices", ["cpu"])
+        else:
+            self._finish_session(client, document)
+
+    # What follows from it.
+
+    def _advance(self) -> bool:
+        """Takes requests, answers those that can be answered, starts a session; False when nothing moved."""
+        moved = False
+        for client in list(self._clients):
+            moved = self._take_request(client) or moved
+        for client in list(self._waiting):
+            reply = self._ready_reply(client.request or {})
+            if reply is not None:
+                self._answer(client, reply)
+                moved = True
+        if self._child is None and self._waiting:
+            client = self._served = self._waiting[0]
+            self._fork(functools.partial(session.run, self._adapter, client.request or {}))
+        return moved
+
+    def _take_request(self, client: _Client) -> bool:
+        """The client's next request joins those that wait, once the one before it is answered."""
+        is_line = b"\n" in client.unread or len(client.unread) > protocol.LONGEST_LINE_BYTES
+        if client.request is not None or not is_line:
+            return False
+        line, _, client.unread = client.unread.partition(b"\n")
+        try:
+            request = protocol.decode(line)
+            protocol.check(request)
+        except protocol.Failure as failure:
+            self._answer(client, failure.reply())
+        else:
+            client.request = request
+            self._waiting.append(client)
+        return True
+
+    def _ready_reply(self, request: dict) -> Optional[dict]:
+        if request["request"] != "hello":
+            # Handed out once: asked for again, it is measured again.
+            return self._store.get(_session_key(request), {}).pop(_reply_key(request), None)
+        if self._devices is None:
+            return None
+        return {
+            "reply": "hello",
+            "protocol": protocol.VERSION,
+            "framework": self._adapter.FRAMEWORK,
+            "version": self._adapter.VERSION,
+            "devices": self._devices,
+        }
+
+    def _finish_session(self, client: _Client, document: dict) -> None:
+        request = client.request or {}
+        if "replies" in document:
+            self._store[_session_key(request)] = document["replies"]
+            return
+        error = dict(document["error"])
+        error["message"] += f" ({request['pass']} of {request['workload']} on {request['device']})"
+        self._answer(client, error)
+
+    def _answer(self, client: _Client, reply: dict) -> None:
+        client.request = None
+        if client in self._waiting:
+            self._waiting.remove(client)
+        try:
+            client.connection.sendall(protocol.encode(reply))
+        except OSError:
+            self._drop(client)
+
+    def _drop(self, client: _Client) -> None:
+        """The client hung up: the session that runs for it is worth nothing any more."""
+        self._selector.unregister(client.connection)
+        client.connection.close()
+        self._clients.remove(client)
+        if client in self._waiting:
+            self._waiting.remove(client)
+        if client is self._served and self._child is not None:
+            self._selector.unregister(self._child)
+            self._child.kill()
+            self._child = self._served = None
+
+    def _fork(self, work: Callable[[], dict]) -> None:
+        child = self._child = Child(work, self._close_inherited)
+        self._selector.register(child, selectors.EVENT_READ, functools.partial(self._read_child, child))
+
+    def _close_inherited(self) -> None:
+        self._selector.close()
+        self._listener.close()
+        for client in self._clients:
+            client.connection.close()
+
+
+def _session_key(request: dict) -> str:
+    """The same for all requests that one session answers."""
+    fields = {name: value for name, value in request.items() if name not in ("request", "pass", "protocol")}
+    return f"{protocol.session_of(request)} {json.dumps(fields, sort_keys=True)}"
+
+
+def _reply_key(request: dict) -> str:
+    return f"{request['request']} {request['pass']}"

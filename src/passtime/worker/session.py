@@ -1,0 +1,109 @@
+"""One session: what the forked child does, from the request to the replies. It knows no framework, only an adapter.
+
+An adapter is a module with
+
+- `FRAMEWORK`, `VERSION`: strings; importing the adapter has imported the framework, run no operator, touched no GPU;
+- `clock()`: seconds, of the best resolution there is;
+- `devices()`: of `cpu` and `gpu`, what the framework sees here (called in a child of its own);
+- `build(request, session)`: the workload on its device, with the operations that `passtime.worker.sampler` needs, and
+  `peak_bytes()`, the allocator's peak, None where only the process's own memory tells;
+- `provenance(workload)`: flat settings and versions that explain a number;
+- `error_kind(error)`: `protocol.OUT_OF_MEMORY`, `UNAVAILABLE` or `FAILED` for an exception of the framework.
+
+Whatever it cannot give, it raises as `protocol.Failure`.
+"""
+# ruff: noqa: UP006, UP035
+
+import gc
+import os
+import platform
+import traceback
+from typing import Any, Dict
+
+from passtime.worker import protocol, sampler
+
+
+def run(adapter: Any, request: dict) -> dict:
+    """The session's document: `{"replies": {"sample forward": reply, ..., "memory total": reply}}` or `{"error": ...}`.
+
+    A training session answers forward, backward and total from the same steps, and the memory of those steps.
+    """
+    try:
+        return {"replies": _replies(adapter, request)}
+    except protocol.Failure as failure:
+        return {"error": failure.reply()}
+    except MemoryError:
+        return {"error": protocol.Failure(protocol.OUT_OF_MEMORY, "out of memory").reply()}
+    except Exception as error:
+        traceback.print_exc()  # into the worker's log
+        message = f"{type(error).__name__}: {_first_line(error)}"
+        return {"error": protocol.Failure(adapter.error_kind(error), message).reply()}
+
+
+def _replies(adapter: Any, request: dict) -> Dict[str, dict]:
+    load = os.getloadavg()[0]
+    baseline = _resident()
+    session = protocol.session_of(request)
+    workload = adapter.build(request, session)
+    # A collection in the middle of a pass would be measured with it.
+    gc.collect()
+    gc.disable()
+    samples = sampler.sample(workload, session, request, adapter.clock)
+    peak_bytes = workload.peak_bytes()
+    provenance = {
+        "framework": adapter.FRAMEWORK,
+        "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
+        "load": round(load, 2),
+        "warmup_passes": samples.warmup_passes,
+    }
+    provenance.update(adapter.provenance(workload))
+    for name, ratio in sampler.device_clock_ratios(workload, samples).items():
+        provenance["event_over_wall." + name] = round(ratio, 4)
+    shared = {"provenance." + name: value for name, value in provenance.items()}
+
+    replies = {}
+    for name, seconds in samples.elapsed_seconds.items():
+        replies["sample " + name] = {
+            "reply": "samples",
+            "pass": name,
+            "elapsed_seconds": seconds,
+            "passes_per_sample": samples.passes_per_sample,
+        }
+    whole = protocol.SESSIONS[session][-1]
+    if peak_bytes is None:
+        peak_bytes = _peak_since(baseline)
+    replies["memory " + whole] = {"reply": "memory", "pass": whole, "peak_bytes": peak_bytes}
+    for reply in replies.values():
+        reply.update(workload=request["workload"], device=request["device"], **shared)
+    return replies
+
+
+def _resident() -> Dict[str, int]:
+    """This process's memory in bytes, by Linux's names: VmHWM the peak, RssAnon data, RssFile mapped files."""
+    with open("/proc/self/status") as status:
+        lines = (line.split() for line in status)
+        return {fields[0][:-1]: int(fields[1]) * 1024 for fields in lines if fields[-1] == "kB"}
+
+
+def _peak_since(baseline: Dict[str, int]) -> int:
+    """The most data that this process held, beyond what it held at the baseline, in bytes.
+
+    The framework's own code, which Linux loads page by page as it first runs, is no data: in torch 2.15 it is 20 MB,
+    more than a small layer's data. It is all there by now, and the peak counts it once.
+    """
+    now = _resident()
+    return max(0, now["VmHWM"] - now["RssFile"] - now["RssShmem"] - baseline["RssAnon"])
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def probe(adapter: Any) -> dict:
+    """The devices that the framework sees; only the CPU where looking for others fails."""
+    try:
+        return {"devices": adapter.devices()}
+    except Exception:
+        traceback.print_exc()
+        return {"devices": ["cpu"]}

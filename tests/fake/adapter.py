@@ -1,0 +1,169 @@
+"""A worker's adapter without any framework: passes only move a clock, so nothing is waited for and every time is known.
+
+Its accelerator returns before its work is done: a pass costs the clock its launch, and the rest of it when something
+synchronises. A sampler that leaves out a synchronisation so gets wrong times.
+
+What goes wrong is scripted by the environment (`MISHAPS`), and what runs is told there too (`PASSES`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+
+from passtime.worker import protocol
+
+# JSON, a mishap for each workload it names: {"resnet50": "crash"}. See `Workload._suffer`.
+MISHAPS = "PASSTIME_FAKE_MISHAPS"
+# A file or FIFO that takes one line for each session as its first pass begins: workload, device, session, process id.
+PASSES = "PASSTIME_FAKE_PASSES"
+# The release that the worker is; a release's passes take a tenth longer for each major version after the first.
+RELEASE = "PASSTIME_FAKE_VERSION"
+
+FRAMEWORK = "fake"
+VERSION = os.environ.get(RELEASE, "1.0")
+
+LAUNCH_SECONDS = 1e-5
+# The work of `prepare`, which no sample may hold.
+PREPARE_SECONDS = 0.003
+# What a first pass costs more than the others: 4 times the pass, then 2 times, then 1.5 times.
+FIRST_PASSES = (4.0, 2.0, 1.5)
+PARAMETERS = 1000
+
+
+class Clock:
+    """Stands still but for what the workload adds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+clock = Clock()
+
+
+class Device:
+    """A device that takes work; an asynchronous one does it while the clock stands at the launch."""
+
+    def __init__(self, clock: Clock, asynchronous: bool) -> None:
+        self._clock = clock
+        self._asynchronous = asynchronous
+        self._busy_until = 0.0
+
+    def take(self, seconds: float) -> None:
+        self._clock.now += LAUNCH_SECONDS if self._asynchronous else 0.0
+        self._busy_until = max(self._busy_until, self._clock.now) + seconds
+        if not self._asynchronous:
+            self.synchronize()
+
+    def synchronize(self) -> None:
+        self._clock.now = max(self._clock.now, self._busy_until)
+
+    def mark(self) -> float | None:
+        return max(self._clock.now, self._busy_until) if self._asynchronous else None
+
+
+def pass_seconds(workload: str) -> dict[str, float]:
+    """How long each pass of a workload takes in release 1.0, once it is warm."""
+    unit = 0.5 if workload.startswith("vgg") else 0.05 if workload.startswith(("res", "wide")) else 0.001
+    return {"forward": 2 * unit, "backward": 4 * unit, "inference": 1.5 * unit}
+
+
+class Workload:
+    """Passes of known length; `noise` is the standard deviation of their length over it."""
+
+    def __init__(
+        self,
+        seconds: dict[str, float],
+        device: Device,
+        noise: float = 0.01,
+        mishap: str | None = None,
+        report: str = "",
+    ) -> None:
+        self._seconds = seconds
+        self._device = device
+        self._noise = noise
+        self._mishap = mishap
+        self._report = report
+        self._random = random.Random(0)
+        self._passes = dict.fromkeys(seconds, 0)
+        self.synchronize = device.synchronize
+        self.mark = device.mark
+
+    def prepare(self) -> None:
+        self._device.take(PREPARE_SECONDS)
+
+    def forward(self) -> str:
+        return self._run("forward")
+
+    def backward(self, output: str) -> None:
+        assert output == "output of forward"
+        self._run("backward")
+
+    def infer(self) -> str:
+        return self._run("inference")
+
+    def seconds_between(self, start: float, end: float) -> float:
+        return end - start
+
+    def peak_bytes(self) -> int | None:
+        return None if self._device.mark() is None else 123_000_000
+
+    def _run(self, name: str) -> str:
+        done = self._passes[name]
+        self._passes[name] += 1
+        if self._report:
+            _tell(self._report)
+            self._report = ""
+        if done == 1 and self._mishap:
+            self._suffer(self._mishap)
+        slowness = FIRST_PASSES[done] if done < len(FIRST_PASSES) else 1.0
+        self._device.take(self._seconds[name] * slowness * max(0.5, self._random.gauss(1.0, self._noise)))
+        return f"output of {name}"
+
+    def _suffer(self, mishap: str) -> None:
+        """In the middle of a session's second pass."""
+        if mishap == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif mishap == "exit":
+            os._exit(3)
+        elif mishap == "hang":
+            signal.pause()
+        elif mishap == "out_of_memory":
+            raise MemoryError
+        elif mishap == "error":
+            raise RuntimeError("the fake framework broke\nand says so at length")
+
+
+def _tell(line: str) -> None:
+    path = os.environ.get(PASSES)
+    if path:
+        with open(path, "a") as passes:
+            passes.write(f"{line} {os.getpid()}\n")
+
+
+def devices() -> list[str]:
+    return ["cpu", "gpu"]
+
+
+def build(request: dict, session: str) -> Workload:
+    workload, device = request["workload"], request["device"]
+    mishap = json.loads(os.environ.get(MISHAPS, "{}")).get(workload)
+    if mishap == "unavailable":
+        raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} has no {workload}")
+    slowness = 1 + 0.1 * (int(VERSION.partition(".")[0]) - 1)
+    seconds = {name: value * slowness for name, value in pass_seconds(workload).items()}
+    report = f"{workload} {device} {session}"
+    return Workload(seconds, Device(clock, asynchronous=device == "gpu"), mishap=mishap, report=report)
+
+
+def provenance(workload: Workload) -> dict[str, object]:
+    return {"framework_version": VERSION, "threads": 2, "parameters": PARAMETERS}
+
+
+def error_kind(error: Exception) -> str:
+    return protocol.FAILED

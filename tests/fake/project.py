@@ -1,0 +1,139 @@
+"""A small project of the fake framework, for tests with asv itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from passtime import places
+
+TESTS = Path(__file__).parents[1]
+ROOT = TESTS.parent
+
+# By date; the first has an interpreter that is not there, so it cannot be installed.
+RELEASES = ("fake-0.1", "fake-1.0", "fake-2.0", "fake-3.0")
+DEADLINE_SECONDS = 60.0
+RUN_VARIABLE = "PASSTIME_TEST_RUN"
+
+BENCHMARKS = '''
+from passtime import benchmark
+
+
+class Net(benchmark.PassBenchmark):
+    version = "1"
+    # The fake framework sees no tpu.
+    params = (("resnet18", "resnet50"), ("cpu", "tpu"))
+    param_names = ("model", "device")
+
+
+class Layer(benchmark.PassBenchmark):
+    version = "1"
+    params = (("dense",), ("cpu", "tpu"))
+    param_names = ("layer", "device")
+'''
+
+
+class Project:
+    """A checkout of its own in `root`: the root's asv.conf.json with the fake framework, few benchmarks, fake releases.
+
+    Nothing of the user's is read or written: the home folder, the runtimes and temporary files lie in `root` too.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.results = root / "results"
+        configuration = (ROOT / "asv.conf.json").read_text("utf-8")
+        plugins = '".fake.framework", ".passtime.asv_plugin"'
+        (root / "asv.conf.json").write_text(configuration.replace('".passtime.asv_plugin"', plugins), "utf-8")
+        (root / "benchmarks").mkdir()
+        (root / "benchmarks" / "__init__.py").touch()
+        (root / "benchmarks" / "nets.py").write_text(BENCHMARKS, "utf-8")
+        for folder in ("home", "tmp"):
+            (root / folder).mkdir()
+        self.write_releases()
+        self.run_id = uuid.uuid4().hex
+        self.environment = {
+            **os.environ,
+            RUN_VARIABLE: self.run_id,
+            "HOME": str(root / "home"),
+            "TMPDIR": str(root / "tmp"),
+            "PYTHONPATH": str(TESTS),
+            places.HOME_VARIABLE: str(root / "cache"),
+            places.RELEASES_VARIABLE: str(root / "releases.toml"),
+        }
+
+    def write_releases(self, missing: tuple[str, ...] = RELEASES[:1]) -> None:
+        """The manifest; what is `missing` cannot be installed."""
+        entries = [
+            f'[[release]]\nframework = "fake"\nversion = "{name.partition("-")[2]}"\ndate = 202{year}-01-01T00:00:00Z\n'
+            f'interpreter = "{self.root / "nowhere/python" if name in missing else sys.executable}"\n'
+            for year, name in enumerate(RELEASES)
+        ]
+        (self.root / "releases.toml").write_text("\n".join(entries), "utf-8")
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Starts asv, without a terminal."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "asv", *arguments],
+            cwd=self.root,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def asv(self, *arguments: str, expect: int = 0, **environment: str) -> str:
+        """What asv printed, both streams, once it has ended with the expected exit status."""
+        process = self.start(*arguments, **environment)
+        try:
+            printed, complained = process.communicate(timeout=DEADLINE_SECONDS)
+        finally:
+            process.kill()
+        assert process.returncode == expect, printed + complained
+        return printed + complained
+
+    def commit_of(self, release: str) -> str:
+        timeline = places.timeline_repository(self.root)
+        return subprocess.run(
+            ["git", f"--git-dir={timeline}", "rev-parse", release], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    def result_file(self, release: str) -> Path:
+        """The release's one result file, on whichever machine."""
+        (path,) = self.results.glob(f"*/{self.commit_of(release)[:8]}-passtime.json")
+        return path
+
+    def stored(self, release: str, column: str = "result") -> dict[str, Any]:
+        """What the release's file holds, by cell: `nets.Net.time_forward(resnet18, cpu)`; what it lacks is no key."""
+        content = json.loads(self.result_file(release).read_text("utf-8"))
+        place, params_place = (content["result_columns"].index(name) for name in (column, "params"))
+        cells = {}
+        for name, row in content["results"].items():
+            axes = [[param.strip("'") for param in axis] for axis in row[params_place]]
+            names = [f"{name}({first}, {second})" for first in axes[0] for second in axes[1]]
+            values = row[place] if place < len(row) and row[place] is not None else [None] * len(names)
+            cells.update(zip(names, values, strict=True))
+        return cells
+
+    def sessions(self, release: str) -> list[dict[str, Any]]:
+        """The lines of the release's provenance file."""
+        path = self.result_file(release).with_suffix(".provenance.jsonl")
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+    def survivors(self) -> list[str]:
+        """The command lines of processes that asv left, and the workers' folders."""
+        mark = f"{RUN_VARIABLE}={self.run_id}".encode()
+        found = [str(folder) for folder in (self.root / "tmp").glob("passtime-*")]
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (process / "environ").read_bytes():
+                    found.append((process / "cmdline").read_text("utf-8").replace("\0", " "))
+            except OSError:
+                continue  # it ended meanwhile, or is another user's
+        return found

@@ -52,16 +52,15 @@ def dashboard(releases: Sequence[str] | None, quick: bool) -> None:
         store.ensure(release, _say)
 
     names = [release.name for release in chosen]
-    run = ["run", "HASHFILE:-", "--skip-existing-successful", "-b", selection(devices), *(["--quick"] if quick else [])]
-    status = _asv(root, *run, typed="\n".join(names))
+    run = ["run", " ".join(names), "-b", selection(devices), "--skip-existing-successful", "--interleave-rounds"]
+    status = _asv(root, *run, *(["--quick"] if quick else []))
     if status not in (0, ASV_SOME_FAILED):
         raise PasstimeError("measuring stopped, as said above; `make dashboard` goes on from here")
     for command in (["publish"], ["compare", *names]):
         if _asv(root, *command) != 0:
             raise PasstimeError(f"`asv {' '.join(command)}` failed, as said above")
-    _say(
-        f"\nThe site is in {root / 'html'}. To browse it: {_shown(root, Path(sys.executable).with_name('asv'))} preview"
-    )
+    asv = Path(sys.executable).with_name("asv")
+    _say(f"\nThe site is in html/. To browse it: {asv.relative_to(root) if asv.is_relative_to(root) else asv} preview")
     if status == ASV_SOME_FAILED:
         raise PasstimeError("some benchmarks failed and are not in the site; `make dashboard` tries them again")
 
@@ -99,17 +98,12 @@ def plan(releases: Sequence[str], devices: Sequence[str], quick: bool) -> str:
     )
 
 
-def _asv(root: Path, *arguments: str, typed: str | None = None) -> int:
+def _asv(root: Path, *arguments: str) -> int:
     """Runs asv in the root, with our output, and returns its exit status."""
     # Its own process, and not its functions, so that what happens is what the same command does when typed.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "asv", *arguments],
-        cwd=root,
-        stdin=subprocess.PIPE if typed else subprocess.DEVNULL,
-        text=True,
-    )
+    process = subprocess.Popen([sys.executable, "-m", "asv", *arguments], cwd=root, stdin=subprocess.DEVNULL)
     try:
-        process.communicate(typed)
+        return process.wait()
     except BaseException as ending:
         # Ctrl-C in a terminal reaches asv too, which then needs time to save; it knows of nothing else that ends us.
         if not isinstance(ending, KeyboardInterrupt):
@@ -119,11 +113,6 @@ def _asv(root: Path, *arguments: str, typed: str | None = None) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
         raise
-    return process.returncode
-
-
-def _shown(root: Path, path: Path) -> Path:
-    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _say(line: str) -> None:

@@ -152,6 +152,8 @@ def devices() -> list[str]:
 
 def build(request: dict, session: str) -> Workload:
     workload, device = request["workload"], request["device"]
+    if device not in devices():
+        raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} sees no {device} here")
     mishap = json.loads(os.environ.get(MISHAPS, "{}")).get(workload)
     if mishap == "unavailable":
         raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} has no {workload}")

@@ -20,7 +20,7 @@ RELEASES = ("fake-0.1", "fake-1.0", "fake-2.0", "fake-3.0")
 DEADLINE_SECONDS = 60.0
 RUN_VARIABLE = "PASSTIME_TEST_RUN"
 
-BENCHMARKS = '''
+BENCHMARKS = """
 from passtime import benchmark
 
 
@@ -35,7 +35,7 @@ class Layer(benchmark.PassBenchmark):
     version = "1"
     params = (("dense",), ("cpu", "tpu"))
     param_names = ("layer", "device")
-'''
+"""
 
 
 class Project:

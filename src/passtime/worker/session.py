@@ -15,12 +15,12 @@ Whatever it cannot give, it raises as `protocol.Failure`.
 # ruff: noqa: UP006, UP035
 
 import gc
-import os
 import platform
 import traceback
 from typing import Any, Dict
 
 from passtime.worker import protocol, sampler
+from passtime.worker.watch import Watch
 
 
 def run(adapter: Any, request: dict) -> dict:
@@ -29,7 +29,7 @@ def run(adapter: Any, request: dict) -> dict:
     A training session answers forward, backward and total from the same steps, and the memory of those steps.
     """
     try:
-        return {"replies": _replies(adapter, request)}
+        return {"replies": _measure(adapter, request)}
     except protocol.Failure as failure:
         return {"error": failure.reply()}
     except MemoryError:
@@ -40,9 +40,8 @@ def run(adapter: Any, request: dict) -> dict:
         return {"error": protocol.Failure(adapter.error_kind(error), message).reply()}
 
 
-def _replies(adapter: Any, request: dict) -> Dict[str, dict]:
-    load = os.getloadavg()[0]
-    baseline = _resident()
+def _measure(adapter: Any, request: dict) -> Dict[str, dict]:
+    watch = Watch()
     session = protocol.session_of(request)
     workload = adapter.build(request, session)
     # A collection in the middle of a pass would be measured with it.
@@ -53,14 +52,20 @@ def _replies(adapter: Any, request: dict) -> Dict[str, dict]:
     provenance = {
         "framework": adapter.FRAMEWORK,
         "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
-        "load": round(load, 2),
+        "load": round(watch.load, 2),
+        "others_cpus": round(watch.others_cpus(), 2),
         "warmup_passes": samples.warmup_passes,
     }
+    if peak_bytes is None:
+        peak_bytes = watch.peak_bytes()
     provenance.update(adapter.provenance(workload))
     for name, ratio in sampler.device_clock_ratios(workload, samples).items():
         provenance["event_over_wall." + name] = round(ratio, 4)
-    shared = {"provenance." + name: value for name, value in provenance.items()}
+    return _replies(request, samples, peak_bytes, provenance)
 
+
+def _replies(request: dict, samples: sampler.Samples, peak_bytes: int, provenance: dict) -> Dict[str, dict]:
+    """A reply for each request that the session answers, by "sample forward" and the like."""
     replies = {}
     for name, seconds in samples.elapsed_seconds.items():
         replies["sample " + name] = {
@@ -69,30 +74,12 @@ def _replies(adapter: Any, request: dict) -> Dict[str, dict]:
             "elapsed_seconds": seconds,
             "passes_per_sample": samples.passes_per_sample,
         }
-    whole = protocol.SESSIONS[session][-1]
-    if peak_bytes is None:
-        peak_bytes = _peak_since(baseline)
+    whole = protocol.SESSIONS[protocol.session_of(request)][-1]
     replies["memory " + whole] = {"reply": "memory", "pass": whole, "peak_bytes": peak_bytes}
+    shared = {"provenance." + name: value for name, value in provenance.items()}
     for reply in replies.values():
         reply.update(workload=request["workload"], device=request["device"], **shared)
     return replies
-
-
-def _resident() -> Dict[str, int]:
-    """This process's memory in bytes, by Linux's names: VmHWM the peak, RssAnon data, RssFile mapped files."""
-    with open("/proc/self/status") as status:
-        lines = (line.split() for line in status)
-        return {fields[0][:-1]: int(fields[1]) * 1024 for fields in lines if fields[-1] == "kB"}
-
-
-def _peak_since(baseline: Dict[str, int]) -> int:
-    """The most data that this process held, beyond what it held at the baseline, in bytes.
-
-    The framework's own code, which Linux loads page by page as it first runs, is no data: in torch 2.15 it is 20 MB,
-    more than a small layer's data. It is all there by now, and the peak counts it once.
-    """
-    now = _resident()
-    return max(0, now["VmHWM"] - now["RssFile"] - now["RssShmem"] - baseline["RssAnon"])
 
 
 def _first_line(error: BaseException) -> str:

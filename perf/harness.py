@@ -1,0 +1,134 @@
+"""What the scripts here share: the release and its runtime, a process in it, and the verdict over ratios."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from passtime import dashboard, places, sampling
+from passtime.errors import PasstimeError
+from passtime.runtimes import store
+from passtime.timeline import manifest
+from passtime.worker import client
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+WORKER = Path(sampling.__file__).parent / "worker"
+
+# Above this many running processes a CPU, in the last minute, a ratio says more about the others.
+BUSY_LOAD_PER_CPU = 0.5
+
+progress = Console(stderr=True)
+release_option = click.option("--release", "release_name", metavar="NAME", help="Default: the newest that runs here.")
+
+
+def run(command: click.Command) -> None:
+    """Runs a script's command as a program: what the user can act on is one line and exit status 1."""
+    try:
+        command()
+    except (PasstimeError, client.WorkerError) as error:
+        sys.exit(f"Error: {error}")
+
+
+def runtime_of(release_name: str | None) -> tuple[manifest.Release, store.Runtime]:
+    """The release, and its runtime, installed if need be. Raises PasstimeError where that fails."""
+    known = manifest.load(places.root(ROOT))
+    release = known.get(release_name) if release_name else dashboard.newest_runnable(known)[-1]
+    return release, store.ensure(release, progress.print)
+
+
+def warn_if_busy() -> None:
+    """Says so when something else ran on this machine in the last minute."""
+    load, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    if load > BUSY_LOAD_PER_CPU * cpus:
+        progress.print(
+            f"[yellow]Warning: the load of the last minute is {load:.1f} on {cpus} CPUs. For figures to rely on, run "
+            "this alone, a minute after the last thing that ran."
+        )
+
+
+def environment() -> dict[str, str]:
+    """What asv's plugin gives a worker: the threads of the libraries under the framework."""
+    threads = str(sampling.threads())
+    return {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+
+
+def ask_runtime(runtime: store.Runtime, script: str, request: Mapping[str, object]) -> dict[str, Any]:
+    """The answer of one of the scripts beside this, run by the runtime's interpreter in a process of its own.
+
+    Raises PasstimeError with the last line that the script printed when it fails.
+    """
+    ended = subprocess.run(
+        [str(runtime.python), str(HERE / script), str(WORKER)],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    if ended.returncode != 0:
+        last = (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1]
+        raise PasstimeError(f"perf/{script} failed in {runtime.release}: {last}")
+    answer: dict[str, Any] = json.loads(ended.stdout)
+    return answer
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The ratios of one pass of one workload, one for each round."""
+
+    workload: str
+    measured_pass: str
+    ratios: tuple[float, ...]
+    goal: float  # how far from 1 the ratio may be
+    counted: bool = True  # False: shown, but not part of the verdict
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ratios)
+
+    @property
+    def miss(self) -> float:
+        """How far beyond its goal the ratio is; negative within it."""
+        return abs(self.ratio - 1) - self.goal
+
+    def shown(self) -> tuple[str, str]:
+        """The ratio, and the least and the largest of the rounds'."""
+        return f"{self.ratio:.3f}", f"{min(self.ratios):.3f} to {max(self.ratios):.3f}"
+
+
+def per_round(ours: Iterable[float], theirs: Iterable[float]) -> tuple[float, ...]:
+    """The ratio of each round: what drifts from round to round cancels."""
+    return tuple(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def milliseconds(seconds: Sequence[float]) -> str:
+    """The median of the rounds, for a table."""
+    return f"{statistics.median(seconds) * 1000:.4g} ms"
+
+
+def verdict(question: str, comparisons: Iterable[Comparison]) -> str:
+    """The final line: for each goal, the ratio that is worst against it, and whether all are met."""
+    counted = [comparison for comparison in comparisons if comparison.counted]
+    worst = {
+        goal: max((c for c in counted if c.goal == goal), key=lambda c: c.miss)
+        for goal in sorted({c.goal for c in counted})
+    }
+    said = "; ".join(
+        f"worst {c.ratio:.3f} ({c.workload} {c.measured_pass}) of those to be within {goal:.0%}"
+        for goal, c in worst.items()
+    )
+    missed = [c for c in counted if c.miss > 0]
+    if not missed:
+        return f"{question}: {said}: pass"
+    misses = ", ".join(f"{c.workload} {c.measured_pass} by {c.miss:.1%}" for c in missed)
+    return f"{question}: {said}: missed by {misses}"

@@ -1,0 +1,22 @@
+"""All that touches asv's inside. Pinned with asv and asv_runner; `tests/asv_plugin` fails when asv changes under it.
+
+asv finds by itself, as subclasses: our environment (environment.py) and our repository (repo.py). What it does not
+offer to replace is replaced here, by name, and each replacement says what asv does and why that loses something:
+
+- commands.py: what happens before a command: the timeline is built, options are filled in, failures become one line;
+- suite.py:    runtimes are installed before the first measurement, and finding the benchmarks needs no release;
+- runner.py:   what is measured, cell by cell, and how much is left;
+- results.py:  what is kept of it;
+- machine.py:  what this computer is called.
+"""
+
+from __future__ import annotations
+
+from passtime.asv_plugin import commands, environment, repo
+
+__all__ = ["commands", "environment", "repo", "setup"]
+
+
+def setup() -> None:
+    """Called by asv once it has read asv.conf.json, before it runs a command."""
+    commands.install()

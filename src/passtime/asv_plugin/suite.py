@@ -1,0 +1,37 @@
+"""The benchmarks, found without a release; and, for `asv run`, every release's runtime made before the first timing."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from asv.benchmarks import Benchmarks
+
+JUST_DISCOVER = ["just-discover"]  # asv's way to say: write benchmarks.json, run nothing
+
+
+class Suite(Benchmarks):
+    """asv finds benchmarks by installing the first commit, or the next that can be: gigabytes, for a list of names."""
+
+    @classmethod
+    def discover(
+        cls, conf: Any, repo: Any, environments: list, commit_hash: list, regex: Any = None, check: bool = False
+    ) -> Suite:
+        with contextlib.ExitStack() as stack:
+            for environment in environments:
+                stack.enter_context(environment.finding_benchmarks())
+            return super().discover(conf, repo, environments, commit_hash, regex=regex, check=check)
+
+
+class InstallingSuite(Suite):
+    """`asv run` installs each commit when its turn comes; a download next to a measurement disturbs it."""
+
+    @classmethod
+    def discover(
+        cls, conf: Any, repo: Any, environments: list, commit_hash: list, regex: Any = None, check: bool = False
+    ) -> Suite:
+        found = super().discover(conf, repo, environments, commit_hash, regex=regex, check=check)
+        if found and regex != JUST_DISCOVER:
+            for environment in environments:
+                environment.install_all(conf, repo, commit_hash)
+        return found

@@ -73,7 +73,7 @@ def update(path: Path, branch: str, announce: Callable[[str], None]) -> list[str
         entry.add("date", upload.date)
         entry.add("python", newest.python)
         entry.add("requirements", list(requirements))
-        content["release"].append(entry)  # type: ignore[union-attr]
+        content["release"].append(entry)
         added.append(name)
     if added:
         written = path.with_suffix(".new")
@@ -132,7 +132,7 @@ def resolve(newest: manifest.Release, version: str) -> tuple[str, ...]:
         for package, pin in zip(packages, newest.requirements, strict=True)
     ]
     command = [
-        uv,
+        tool,
         "pip",
         "compile",
         "--quiet",

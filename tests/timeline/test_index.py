@@ -1,0 +1,133 @@
+"""`timeline update` against a package index of the same form, served on loopback."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+
+import pytest
+
+from passtime import uv
+from passtime.errors import PasstimeError
+from passtime.timeline import index, manifest
+from tests.fake.wheels import wheel
+
+MANIFEST = """# kept
+[[release]]
+framework = "fakeframe"
+version = "1.0"
+date = 2020-01-01T00:00:00Z
+python = "3.11"
+requirements = ["fakeframe==1.0", "fakevision==0.1"]
+"""
+
+
+@pytest.fixture
+def package_index(tmp_path, monkeypatch):
+    """Serves PEP 691 pages of the wheels in a folder; `dates` says when each version was uploaded."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    dates: dict[str, str] = {}
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            if not self.path.startswith("/simple/"):
+                return super().do_GET()
+            package = self.path.split("/")[2]
+            files = [
+                {
+                    "filename": path.name,
+                    "url": f"/{path.name}",
+                    "hashes": {},
+                    "upload-time": dates.get(f"{package}-{path.name.split('-')[1]}", "2020-01-01T00:00:00Z"),
+                }
+                for path in sorted(folder.glob(f"{package}-*.whl"))
+            ]
+            body = json.dumps({"meta": {"api-version": "1.1"}, "name": package, "files": files}).encode()
+            self.send_response(200 if files else 404)
+            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return None
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Handler(*a, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    for name in ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.server_address[1]}/simple")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    yield folder, dates
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def releases(tmp_path):
+    path = tmp_path / "releases.toml"
+    path.write_text(MANIFEST)
+    return path
+
+
+needs_uv = pytest.mark.skipif(uv.find() is None, reason="pins are worked out by uv, which is not here")
+
+
+@needs_uv
+def test_new_releases_are_appended_with_pins_that_go_together(package_index, releases):
+    """A release that the manifest lacks gets the newest companion whose metadata takes it; the rest stays as it was."""
+    folder, dates = package_index
+    for version in ("1.0", "1.1", "1.2"):
+        wheel(folder, "fakeframe", version)
+    dates.update({"fakeframe-1.1": "2020-02-01T10:00:00.5Z", "fakeframe-1.2": "2020-03-01T00:00:00Z"})
+    for version, needs in (("0.1", "1.0"), ("0.2", "1.1"), ("0.3", "1.2")):
+        wheel(folder, "fakevision", version, f"fakeframe=={needs}")
+    assert index.update(releases, "fakeframe", pytest.fail) == ["fakeframe-1.1", "fakeframe-1.2"]
+    added = manifest.read(releases)[1:]
+    assert [release.requirements for release in added] == [
+        ("fakeframe==1.1", "fakevision==0.2"),
+        ("fakeframe==1.2", "fakevision==0.3"),
+    ]
+    assert [f"{release.date:%Y-%m-%d %H:%M:%S} {release.python}" for release in added] == [
+        "2020-02-01 10:00:00 3.11",
+        "2020-03-01 00:00:00 3.11",
+    ]
+    assert releases.read_text().startswith(MANIFEST)
+
+
+@needs_uv
+def test_a_release_without_its_companion_waits(package_index, releases):
+    """Where no companion takes the release yet it is left out, saying so, and nothing is written."""
+    folder, dates = package_index
+    wheel(folder, "fakeframe", "1.1")
+    dates["fakeframe-1.1"] = "2020-02-01T00:00:00Z"
+    wheel(folder, "fakevision", "0.1", "fakeframe==1.0")
+    said: list[str] = []
+    assert index.update(releases, "fakeframe", said.append) == []
+    assert "fakeframe-1.1 is left out: no wheels that go together" in said[0]
+    assert releases.read_text() == MANIFEST
+
+
+def test_an_older_release_is_left_out(package_index, releases):
+    """A branch is append-only: what is older than its newest release cannot be added by itself."""
+    folder, dates = package_index
+    wheel(folder, "fakeframe", "0.9")
+    dates["fakeframe-0.9"] = "2019-01-01T00:00:00Z"
+    said: list[str] = []
+    assert index.update(releases, "fakeframe", said.append) == []
+    assert "fakeframe-0.9 is left out: it is older than fakeframe-1.0" in said[0]
+
+
+def test_an_index_out_of_reach_is_one_line(releases, monkeypatch):
+    """Without the index nothing changes, and the message says what was tried."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    with pytest.raises(
+        PasstimeError, match=r"http://127\.0\.0\.1:9/simple/fakeframe/ cannot be read.*check the network"
+    ):
+        index.update(releases, "fakeframe", pytest.fail)
+    assert releases.read_text() == MANIFEST

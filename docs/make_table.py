@@ -1,4 +1,4 @@
-"""Prints the README's table: median seconds of a few models in every measured release, from the committed results.
+"""Prints the README's table: median seconds of a few models in every release, from the results that git has.
 
 python docs/make_table.py            print it
 python docs/make_table.py --write    put it into the README
@@ -9,11 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from asv.results import Results, iter_results_for_machine
+from asv.results import Results
 from asv.util import load_json
 
 from passtime import places
@@ -28,18 +30,15 @@ MARKERS = re.compile(r"(<!-- table: .*? -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 def table(root: Path = ROOT) -> str:
     """The Markdown table of the machine with the most results; empty where there are none."""
-    machines = sorted((root / "results").glob("*/machine.json"), key=lambda path: len(list(path.parent.iterdir())))
-    if not machines:
-        return ""
-    machine = load_json(str(machines[-1]))
+    machine, results = tracked(root)
     known = manifest.load(root)
     timeline = places.timeline_repository(root)
     repository.build(known, timeline)
     columns = {}
-    for result in iter_results_for_machine(str(root / "results"), machine["machine"]):
-        seconds = medians(result)
-        if seconds:
-            columns[known.get(repository.release_name(timeline, result.commit_hash))] = seconds
+    for result in results:
+        measured = medians(result)
+        if measured:
+            columns[known.get(repository.release_name(timeline, result.commit_hash))] = measured
     releases = sorted(columns, key=lambda release: release.date)
     if not releases:
         return ""
@@ -59,6 +58,20 @@ def table(root: Path = ROOT) -> str:
     )
 
 
+def tracked(root: Path) -> tuple[dict, list[Results]]:
+    """The machine with the most results in git, and those results: what else was measured here is not the README's."""
+    listed = subprocess.run(
+        ["git", "ls-files", "results/*/*.json"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split()
+    folders = Counter(Path(name).parent for name in listed)
+    if not folders:
+        return {}, []
+    folder, _ = max(folders.items(), key=lambda item: (item[1], item[0]))
+    machine = load_json(str(root / folder / "machine.json"))
+    files = [name for name in listed if Path(name).parent == folder and Path(name).name != "machine.json"]
+    return machine, [Results.load(str(root / name), machine["machine"]) for name in files]
+
+
 def medians(result: Results) -> Mapping[tuple[str, str], float]:
     """Median seconds by (model, pass), of what a release has measured."""
     found = {}
@@ -75,7 +88,7 @@ def medians(result: Results) -> Mapping[tuple[str, str], float]:
 
 
 def _shown(seconds: float) -> str:
-    return "" if math.isnan(seconds) else f"{seconds:.3g}"
+    return "" if math.isnan(seconds) else f"{seconds:#.3g}".rstrip(".")
 
 
 def main() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import harness
-from rich.console import Console
 from rich.table import Table
 
 from passtime import frameworks, sampling, workloads
@@ -57,19 +56,6 @@ class Sides:
         return answer["seconds"]
 
 
-def alternate(rounds: int, a: Callable[[], Medians], b: Callable[[], Medians]) -> tuple[list[Medians], list[Medians]]:
-    """What `a` and `b` give in each round, called in the order A B B A A B ..."""
-    of_a, of_b = [], []
-    for index in range(rounds):
-        if index % 2:
-            of_b.append(b())
-            of_a.append(a())
-        else:
-            of_a.append(a())
-            of_b.append(b())
-    return of_a, of_b
-
-
 @click.command()
 @harness.release_option
 @click.option("--workload", "chosen", multiple=True, type=click.Choice(list(GOALS)), help="Only this; repeatable.")
@@ -95,7 +81,7 @@ def main(release_name: str | None, chosen: Sequence[str], device: str, rounds: i
             for session, passes in SESSIONS.items():
                 harness.progress.print(f"{workload}, {session}")
                 sides = Sides(worker, runtime, session, fields, seconds)
-                ours, theirs = alternate(rounds, sides.worker, sides.timer)
+                ours, theirs = harness.alternate(rounds, sides.worker, sides.timer)
                 for name in passes:
                     our_seconds = [medians[name] for medians in ours]
                     shown = [workload, name, harness.milliseconds(our_seconds)]
@@ -109,7 +95,7 @@ def main(release_name: str | None, chosen: Sequence[str], device: str, rounds: i
                     goal = f"within {comparison.goal:.0%}" if counted else "none: not the same pass"
                     table.add_row(*shown, harness.milliseconds(their_seconds), *comparison.shown(), goal)
                     comparisons.append(comparison)
-    Console().print(table)
+    harness.show(table)
     click.echo(harness.verdict("fidelity", comparisons))
 
 

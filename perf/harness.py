@@ -7,19 +7,24 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+from asv import util
 from rich.console import Console
+from rich.table import Table
 
 from passtime import dashboard, places, sampling
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
 from passtime.timeline import manifest
 from passtime.worker import client
+
+Figure = TypeVar("Figure")
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -82,6 +87,41 @@ def ask_runtime(runtime: store.Runtime, script: str, request: Mapping[str, objec
     return answer
 
 
+def project(folder: Path) -> None:
+    """Makes `folder` a project like this checkout, with a `results/` of its own, so that no figure ends in ours."""
+    settings = util.load_json(str(ROOT / "asv.conf.json"), js_comments=True)
+    settings.update(results_dir="results", html_dir="html")
+    (folder / "asv.conf.json").write_text(json.dumps(settings), "utf-8")
+    for name in ("benchmarks", ".passtime"):
+        (folder / name).symlink_to(ROOT / name, target_is_directory=True)
+
+
+def run_asv(arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> float:
+    """Runs asv in `folder`, its output on stderr, and gives its wall time in seconds.
+
+    Raises PasstimeError when it fails.
+    """
+    start = time.monotonic()
+    ended = subprocess.run([sys.executable, "-m", "asv", *arguments], cwd=folder, env=environment, stdout=sys.stderr)
+    seconds = time.monotonic() - start
+    if ended.returncode != 0:
+        raise PasstimeError(f"`asv {arguments[0]}` failed, as said above")
+    return seconds
+
+
+def alternate(rounds: int, a: Callable[[], Figure], b: Callable[[], Figure]) -> tuple[list[Figure], list[Figure]]:
+    """What `a` and `b` give in each round, called in the order A B B A A B ..."""
+    of_a, of_b = [], []
+    for index in range(rounds):
+        if index % 2:
+            of_b.append(b())
+            of_a.append(a())
+        else:
+            of_a.append(a())
+            of_b.append(b())
+    return of_a, of_b
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The ratios of one pass of one workload, one for each round."""
@@ -109,6 +149,12 @@ class Comparison:
 def per_round(ours: Iterable[float], theirs: Iterable[float]) -> tuple[float, ...]:
     """The ratio of each round: what drifts from round to round cancels."""
     return tuple(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def show(table: Table) -> None:
+    """Prints a table; into a file or a pipe, which says nothing of its width, a wide one."""
+    console = Console()
+    console.print(table, width=console.width if console.is_terminal else 120)
 
 
 def milliseconds(seconds: Sequence[float]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import click
 import harness
-from rich.console import Console
 from rich.table import Table
 
 from passtime import sampling, workloads
@@ -26,7 +25,7 @@ def main(release_name: str | None, chosen: Sequence[str], device: str, rounds: i
     release, runtime = harness.runtime_of(release_name)
     harness.warn_if_busy()
     threads = sampling.threads()
-    table = Table("workload", "pass", "joint", "apart", "ratio", "of the rounds")
+    table = Table("workload", "pass apart", "joint", "apart", "ratio", "of the rounds")
     table.title = f"{release.name}, {device}, {threads} threads: joint steps over passes measured apart"
     comparisons = []
     for workload in chosen or WORKLOADS:
@@ -39,13 +38,13 @@ def main(release_name: str | None, chosen: Sequence[str], device: str, rounds: i
             "seconds": seconds,
         }
         answer = harness.ask_runtime(runtime, "steps_side.py", request)
-        for name, joint in answer["joint"].items():
-            apart = answer["apart"][name]
+        for name, apart in answer["apart"].items():
+            joint = answer["joint"][name.partition(",")[0]]
             comparison = harness.Comparison(workload, name, harness.per_round(joint, apart), GOAL)
             seconds_shown = harness.milliseconds(joint), harness.milliseconds(apart)
             table.add_row(workload, name, *seconds_shown, *comparison.shown())
             comparisons.append(comparison)
-    Console().print(table)
+    harness.show(table)
     click.echo(harness.verdict("joint steps", comparisons))
 
 

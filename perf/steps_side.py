@@ -1,8 +1,8 @@
 """Joint training steps beside passes measured apart, run by a runtime's interpreter: `steps_side.py FOLDER <REQUEST`.
 
-The request is a worker's, with `seconds` and `rounds`; the answer gives, for each pass, the seconds of each round,
-`{"joint": {pass: [...]}, "apart": {pass: [...]}}`. The joint steps are the worker's own code. One process measures
-everything, in turn, so that nothing but the order of operations differs.
+The request is a worker's, with `seconds` and `rounds`; the answer gives the seconds of each round,
+`{"joint": {pass: [...]}, "apart": {pass and how: [...]}}`. The joint steps are the worker's own code. One process
+measures everything, in turn, so that nothing but the order of operations differs.
 """
 
 import json
@@ -24,6 +24,13 @@ def forward_apart(workload):
     end = clock()
     output = None  # noqa: F841  freed outside the clock
     return end - start
+
+
+def forward_after_backward(workload):
+    """Seconds of a forward pass after a backward pass that is not timed, as in training."""
+    workload.prepare()
+    workload.backward(workload.forward())
+    return forward_apart(workload)
 
 
 def backward_apart(workload):
@@ -52,7 +59,12 @@ def total_apart(workload):
     return end - start
 
 
-APART = {"forward": forward_apart, "backward": backward_apart, "total": total_apart}
+APART = {
+    "forward": forward_apart,
+    "forward, a backward before it": forward_after_backward,
+    "backward": backward_apart,
+    "total": total_apart,
+}
 
 
 def measure(workload, sampler, policy, rounds, seconds):
@@ -62,7 +74,7 @@ def measure(workload, sampler, policy, rounds, seconds):
     """
     joint_batch = sampler.batches(workload, "training", clock)
     count, _ = sampler.warm_up(joint_batch, policy, clock)
-    joint = {name: [] for name in APART}
+    joint = {name: [] for name in ("forward", "backward", "total")}
     apart = {name: [] for name in APART}
 
     def joint_turn():

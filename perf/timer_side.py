@@ -54,7 +54,8 @@ def measure(workload, session, passes_per_sample, seconds, threads):
     for name in passes:
         setup, statement = SETUP_AND_STATEMENT[name]
         timer = Timer(statement, setup, globals=names, num_threads=threads)
-        medians[name] = statistics.median(batch_means(single_passes(timer, passes_per_sample, seconds), passes_per_sample))
+        times = single_passes(timer, passes_per_sample, seconds)
+        medians[name] = statistics.median(batch_means(times, passes_per_sample))
     return {"seconds": medians, "not_the_same": []}
 
 
@@ -68,7 +69,7 @@ def single_passes(timer, passes_per_sample, seconds):
     while sum(times) < seconds:
         measured = timer.blocked_autorange(min_run_time=seconds if passes_per_sample == 1 else NO_SECONDS)
         if measured.number_per_run != 1:
-            sys.exit("Timer took blocks of {} passes, not of one".format(measured.number_per_run))
+            sys.exit(f"Timer took blocks of {measured.number_per_run} passes, not of one")
         times.extend(measured.raw_times)
     return times
 
@@ -96,9 +97,7 @@ def main():
     except ImportError:
         sys.exit("this release has no torch.utils.benchmark: name one from 1.7 on")
     workload = adapter.build(request, request["session"])
-    answer = measure(
-        workload, request["session"], request["passes_per_sample"], request["seconds"], request["threads"]
-    )
+    answer = measure(workload, request["session"], request["passes_per_sample"], request["seconds"], request["threads"])
     json.dump(answer, sys.stdout)
 
 

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 from asv_runner import discovery
 from click.testing import CliRunner
+from fake.project import DEADLINE_SECONDS, Project
 
 from passtime import cli, dashboard, workloads
 from passtime.errors import PasstimeError
@@ -176,3 +177,31 @@ def test_asv_ends_with_the_dashboard(tmp_path, ending, status):
     with pytest.raises(ProcessLookupError):
         os.kill(asv, 0)
     assert (tmp_path / "saved").exists() == (ending == signal.SIGINT)
+
+
+def test_a_first_look_ends_with_a_site_and_a_comparison(tmp_path):
+    """With asv itself: two releases are measured, published and compared, and a second start measures nothing anew."""
+    project = Project(tmp_path)
+    passtime = str(Path(sys.executable).with_name("passtime"))
+
+    def look() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [passtime, "dashboard", "--quick", "--releases", "fake-1.0", "fake-2.0"],
+            cwd=tmp_path,
+            env=project.environment,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+        )
+
+    first = look()
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "<fake-1.0>" in first.stdout
+    assert re.search(r"\| *\d\S* *\| nets.Net.time_total\('resnet50', 'cpu'\)", first.stdout)
+    assert json.loads((tmp_path / "html/index.json").read_text("utf-8"))["benchmarks"]
+    measured = {release: project.stored(release) for release in ("fake-1.0", "fake-2.0")}
+    assert all(len(cells) == 3 * dashboard.RESULTS_PER_WORKLOAD for cells in measured.values())
+    sessions = {release: project.sessions(release) for release in measured}
+    assert look().returncode == 0
+    assert {release: project.sessions(release) for release in measured} == sessions
+    assert project.survivors() == []

@@ -25,7 +25,8 @@ MODELS = ("resnet18", "resnet50", "vgg16")
 WORKLOADS = (*workloads.LAYERS, *MODELS)
 RESULTS_PER_WORKLOAD = 6  # four passes, and the peak memory of training and of inference
 
-# Measured on 2 cores, where it matters whether there is time for a coffee: 132 results took about 10 minutes.
+# A guess for 2 cores from the bounds of the sampling policy, for the plan's one line: once asv runs, it says how much
+# is left from the pace so far.
 SECONDS_PER_RESULT = 4.5
 
 PATIENCE_SECONDS = 20.0  # for an interrupted asv to save what it has
@@ -91,7 +92,7 @@ def plan(releases: Sequence[str], devices: Sequence[str], quick: bool) -> str:
     """One line that says what will be measured, and for roughly how long."""
     results = len(releases) * len(devices) * len(WORKLOADS) * RESULTS_PER_WORKLOAD
     minutes = max(1, round(results * SECONDS_PER_RESULT / 60))
-    time = "a single sample each" if quick else f"about {minutes} minutes on 2 cores once the releases are installed"
+    time = "a single sample each" if quick else f"roughly {minutes} minutes on 2 cores once the releases are installed"
     return (
         f"First look at {' and '.join(releases)} on {' and '.join(devices)}: {len(workloads.LAYERS)} layers and "
         f"{', '.join(MODELS)}, {results} results, {time}. Results that are there already are kept."

@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project with two releases measured, for tests that only read it; `measured.printed` is what asv said."""
     for project in checked(tmp_path_factory.mktemp("measured")):
-        project.printed = project.asv("run", "fake-1.0..fake-3.0", "-b", "time_forward|time_inference|training_memory")
+        project.printed = project.asv("run", "fake-1.0..fake-3.0", "-b", "time_forward|training_memory")
         yield project
 
 

@@ -6,6 +6,7 @@ import inspect
 
 import asv.benchmarks
 import asv.commands.check
+import asv.commands.compare
 import asv.commands.find
 import asv.commands.run
 import asv.environment
@@ -78,6 +79,7 @@ def test_ours_takes_what_asv_gives(ours, theirs):
             asv.runner.run_benchmark,
             ["benchmark", "spawner", "profile", "selected_idx", "extra_params", "cwd", "prev_result"],
         ),
+        (asv.commands.compare.unroll_result, ["benchmark_name", "params", "values"]),
         (asv.runner.get_spawner, ["env", "benchmark_dir", "launch_method"]),
         (asv.results.get_filename, ["machine", "commit_hash", "env_name"]),
         (asv.machine.MachineCollection.load, ["machine_name", "_path"]),
@@ -90,7 +92,7 @@ def test_asv_takes_what_we_give(function, needed):
 
 
 def test_every_command_starts_where_we_prepare_it():
-    """Each of asv's commands but `quickstart`, which needs no project, runs through a `run_from_conf_args` of its own."""
+    """Each of asv's commands but `quickstart`, which needs no project, has a `run_from_conf_args` of its own."""
     commands = {command.__name__: command for command in asv.util.iter_subclasses(Command)}
     assert {"Run", "Continuous", "Find", "Compare", "Publish", "Show"} < set(commands)
     assert [name for name, command in commands.items() if "run_from_conf_args" not in vars(command)] == ["Quickstart"]

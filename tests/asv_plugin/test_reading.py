@@ -17,7 +17,7 @@ def test_samples_and_sessions_are_recorded(measured):
     for release in ("fake-2.0", "fake-3.0"):
         samples = measured.stored(release, "samples")
         timed = [cell for cell in samples if "time_" in cell and "cpu" in cell]
-        assert len(timed) == 6
+        assert len(timed) == 3
         for cell in timed:
             sessions = [line for line in measured.sessions(release) if cell == name_of(line)]
             assert len(sessions) == 2
@@ -56,16 +56,17 @@ def test_progress_says_how_much_is_left(measured):
     lines = [line for line in measured.printed.splitlines() if "nets.Net.time_forward(resnet18, cpu)" in line]
     assert len(lines) == 4
     assert "left, about" in lines[0]
-    assert "100±" in lines[-1] or "120±" in lines[-1]
-    assert "15 measured" in measured.printed
+    assert ["120±" in line for line in lines] == [True, True, False, False]
+    assert measured.printed.count("9 measured, in") == 2
 
 
 def test_compare_shows_two_releases(measured):
-    """asv compare finds both releases by name and sees that the later one is slower."""
+    """asv compare finds releases by name, sees that the later one is slower, and lists nothing that neither has."""
     table = measured.asv("compare", "fake-2.0", "fake-3.0", "--factor", "1.05")
-    (row,) = [line for line in table.splitlines() if "nets.Net.time_inference('resnet50', 'cpu')" in line]
+    (row,) = [line for line in table.splitlines() if "nets.Net.time_forward('resnet50', 'cpu')" in line]
     assert row.startswith("| +")
     assert "failed" not in table
+    assert "tpu" not in table
 
 
 def test_publish_makes_the_site(measured):
@@ -89,7 +90,7 @@ def test_show_and_machine_speak(measured):
         (["run", "fake-2.1^!"], "unknown release fake-2.1: did you mean fake-"),
         (["run", "fake-1.0..fake-9.9"], "unknown release fake-9.9"),
         (["run", "fake-2.1"], "unknown release fake-2.1"),
-        (["run", "fake-1.0...."], "no releases in the range"),
+        (["run", "fake-0.1^..fake-2.0"], "no releases in the range 'fake-0.1^..fake-2.0'"),
         (["compare", "fake-1.0", "fake-9.9"], "unknown release fake-9.9"),
         (["compare", "fake-1.0", "fake-2.0"], "no machine has results of both fake-1.0 and fake-2.0"),
         (["run", "--python=same"], "passtime timeline add torch --python PATH --name NAME"),

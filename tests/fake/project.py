@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -131,9 +132,7 @@ class Project:
         mark = f"{RUN_VARIABLE}={self.run_id}".encode()
         found = [str(folder) for folder in (self.root / "tmp").glob("passtime-*")]
         for process in Path("/proc").glob("[0-9]*"):
-            try:
+            with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
                 if mark in (process / "environ").read_bytes():
                     found.append((process / "cmdline").read_text("utf-8").replace("\0", " "))
-            except OSError:
-                continue  # it ended meanwhile, or is another user's
         return found

@@ -152,7 +152,8 @@ def test_a_missing_python_is_one_line(wheels, tmp_path, monkeypatch):
 def test_a_killed_install_leaves_nothing_half_made(wheels, tmp_path):
     """SIGKILL in the middle leaves no runtime; the next install removes what was left and succeeds."""
     script = (
-        "import os, signal; from passtime.runtimes import install, store; from tests.runtimes.test_store import release;"
+        "import os, signal; from passtime.runtimes import install, store;"
+        "from tests.runtimes.test_store import release;"
         "install._is_cpu_index_reachable = lambda: False;"
         "make = install.make;"
         "install.make = lambda *a: (make(*a), os.kill(os.getpid(), signal.SIGKILL));"

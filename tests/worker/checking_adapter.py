@@ -1,9 +1,7 @@
-"""The torch adapter with checks of what it built, told as provenance: run by the real runtimes, so for Python 3.6 too."""
+"""The torch adapter, with checks of what it built told as provenance. Runtimes run it, so it is for old Pythons too."""
 
 import importlib.util
 import os
-
-from passtime.worker import protocol
 
 _spec = importlib.util.spec_from_file_location("torch_adapter", os.environ["PASSTIME_TEST_ADAPTER"])
 _adapter = importlib.util.module_from_spec(_spec)
@@ -20,11 +18,11 @@ def provenance(workload):
 
 
 def _check(torch, workload):
-    """What must hold after any number of passes. A numbers' denormals are those that are smaller than float32's."""
+    """What must hold after any number of passes."""
     smallest = torch.finfo(torch.float32).tiny
     checks = {
         "check.denormals": sum(
-            int(((tensor != 0) & (tensor.abs() < smallest)).sum()) for tensor in workload.parameters + [workload.batch]
+            int(((tensor != 0) & (tensor.abs() < smallest)).sum()) for tensor in [*workload.parameters, workload.batch]
         ),
         "check.equal_rows": sum(
             1 for tensor in workload.parameters if tensor.dim() > 1 and bool((tensor[0] == tensor[1]).all())
@@ -45,7 +43,7 @@ def _check_gradients(torch, workload):
     """A step's gradients are those of one step, not a sum over all the steps before it."""
     torch.manual_seed(0)  # dropout's choice
     workload.prepare()
-    cleared = all(tensor.grad is None for tensor in workload.parameters + [workload.batch])
+    cleared = all(tensor.grad is None for tensor in [*workload.parameters, workload.batch])
     workload.backward(workload.forward())
     first = [tensor.grad.clone() for tensor in workload.parameters]
     torch.manual_seed(0)
@@ -55,10 +53,7 @@ def _check_gradients(torch, workload):
         "check.cleared": cleared,
         "check.fresh": all(
             bool(torch.allclose(tensor.grad, gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max())))
-            for tensor, gradient in zip(workload.parameters, first)
+            for tensor, gradient in zip(workload.parameters, first)  # noqa: B905  not in old Pythons
         ),
         "check.input_gradient": workload.batch.grad is not None,
     }
-
-
-assert protocol.VERSION == 1

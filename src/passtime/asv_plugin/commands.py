@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,10 +36,11 @@ Preparation = Callable[[Config, argparse.Namespace], None]
 
 def install() -> None:
     """Replaces what asv does not offer to replace, by name."""
-    # asv looks these names up in its commands' modules. Its `publish`, `compare` and `show` keep their own.
+    # asv looks these names up in its commands' modules: `publish`, `compare` and `show` read with asv's own.
     run.Results = find.Results = KeptResults
     run.Benchmarks = InstallingSuite
     find.Benchmarks = check.Benchmarks = Suite
+    compare.unroll_result = _without_not_available
     # asv asks six questions here; there is nothing to ask.
     machine_command.Machine.run = classmethod(_describe_machine)
     for command in util.iter_subclasses(Command):
@@ -77,34 +78,29 @@ def _open_project(conf: Config) -> None:
 
 
 def _prepare_run(conf: Config, args: argparse.Namespace) -> None:
-    _prepare_measuring(conf, args)
     if args.profile:
         raise PasstimeError("--profile sees nothing of what is timed, which runs in workers; leave it out")
+    skip_measured = args.skip_existing or args.skip_existing_successful
+    skip_failed = args.skip_existing or args.skip_existing_failed
+    _prepare_measuring(conf, args, skip_measured, skip_failed)
+    # asv skips whole benchmarks, and takes one with a single measured parameter for done.
+    args.skip_existing = args.skip_existing_successful = args.skip_existing_failed = False
     args.parallel = 1  # asv would install in other processes, all at once
     if args.range is None and args.bench != JUST_DISCOVER:
         args.range = _newest_runnable()
-    runner = Runner(
-        Path(conf.results_dir),
-        skip_measured=args.skip_existing or args.skip_existing_successful,
-        skip_failed=args.skip_existing or args.skip_existing_failed,
-    )
-    # asv skips whole benchmarks, and takes one with a single measured parameter for done.
-    args.skip_existing = args.skip_existing_successful = args.skip_existing_failed = False
-    _measure_with(runner)
 
 
-def _prepare_measuring(conf: Config, args: argparse.Namespace) -> None:
+def _prepare_measuring(
+    conf: Config, args: argparse.Namespace, skip_measured: bool = False, skip_failed: bool = False
+) -> None:
     if any(spec != PasstimeEnvironment.tool_name for spec in args.env_spec):
         raise PasstimeError(
             "passtime times releases in runtimes of their own, not in an environment: make the interpreter with your "
-            "own build a release by `passtime timeline add torch --python PATH --name NAME`, then `asv run NAME^!`"
+            "own build a release by `passtime timeline add torch --python PATH --name NAME`, then `asv run NAME`"
         )
     signal.signal(signal.SIGTERM, _interrupt)
-    _measure_with(Runner(Path(conf.results_dir)))
-
-
-def _measure_with(runner: Runner) -> None:
-    # asv would store, skip and fail whole benchmarks.
+    runner = Runner(Path(conf.results_dir), skip_measured, skip_failed)
+    # asv would skip, fail and store whole benchmarks.
     run.run_benchmarks = find.run_benchmarks = runner.run_benchmarks
     run.skip_benchmarks = runner.skip_benchmarks
 
@@ -145,6 +141,16 @@ def _prepare_compare(conf: Config, args: argparse.Namespace) -> None:
     args.machine = here if here in machines else machines[0]
     if args.machine != here:
         print(f"This machine, {here}, has no results of both; these are from {args.machine}.", file=sys.stderr)
+
+
+def _without_not_available(
+    name: str, params: list, *columns: list | None, unroll: Callable[..., Iterator[tuple]] = compare.unroll_result
+) -> Iterator[tuple]:
+    """A result's cells without those that are NaN: what neither release has, a GPU above all, would be half the table.
+
+    What one of them has stays a row: asv says n/a for the other.
+    """
+    return (cell for cell in unroll(name, params, *columns) if cell[1] is None or not util.is_na(cell[1]))
 
 
 def _machines_with(conf: Config, revisions: list[str]) -> list[str]:

@@ -61,7 +61,7 @@ class PasstimeEnvironment(Environment):
         self.default_timeout: float = conf.default_benchmark_timeout
         self.release: manifest.Release | None = None
         self.release_count = 1  # of the run
-        self._session_log: Path | None = None
+        self.sessions: list[dict] = []  # what the worker said of itself to the last benchmark process
         # Workers also end with this process when it is killed, but then their sockets' folders stay.
         atexit.register(self.stop_workers)
 
@@ -108,11 +108,17 @@ class PasstimeEnvironment(Environment):
 
     def run(self, args: list[str], **kwargs: Any) -> Any:
         """Runs one of asv's scripts in asv's own interpreter; for a benchmark, with its release's worker running."""
-        if args[1:2] == ["run"]:
-            _, _, _, name, params_str, *_ = args
-            # In the process's environment alone: asv saves `env_vars` with the results.
-            kwargs["env"] = {**kwargs["env"], **self._variables(name, json.loads(params_str))}
-        return util.check_output([sys.executable, *args], **kwargs)
+        if args[1:2] != ["run"]:
+            return util.check_output([sys.executable, *args], **kwargs)
+        _, _, _, name, params_str, *_ = args
+        session_log = Path(kwargs["cwd"], "sessions")  # in the folder that asv makes for this process, and removes
+        # In the process's environment alone: asv saves `env_vars` with the results.
+        kwargs["env"] = {**kwargs["env"], **self._variables(name, json.loads(params_str), session_log)}
+        self.sessions = []
+        ended = util.check_output([sys.executable, *args], **kwargs)
+        if session_log.is_file():
+            self.sessions = [json.loads(line) for line in session_log.read_text("utf-8").splitlines()]
+        return ended
 
     def worker(self) -> Worker:
         """The worker of the release that was installed last: started, or started again where it died.
@@ -138,21 +144,11 @@ class PasstimeEnvironment(Environment):
         for release in [release for release in self._workers if release != but]:
             self._workers.pop(release).stop()
 
-    def take_session_log(self) -> list[dict]:
-        """What the benchmark process said of its sessions since the last call."""
-        log_file, self._session_log = self._session_log, None
-        if log_file is None or not log_file.is_file():
-            return []
-        return [json.loads(line) for line in log_file.read_text("utf-8").splitlines()]
-
-    def _variables(self, name: str, attributes: dict) -> dict[str, str]:
-        address = self.worker().address
-        self._session_log = address.with_name("sessions")  # goes with the worker's folder
-        self._session_log.unlink(missing_ok=True)
+    def _variables(self, name: str, attributes: dict, session_log: Path) -> dict[str, str]:
         variables = {
-            benchmark.WORKER_VARIABLE: str(address),
+            benchmark.WORKER_VARIABLE: str(self.worker().address),
             benchmark.BENCHMARK_VARIABLE: name,
-            benchmark.SESSION_LOG_VARIABLE: str(self._session_log),
+            benchmark.SESSION_LOG_VARIABLE: str(session_log),
         }
         if attributes.get("repeat"):
             variables[benchmark.SAMPLES_VARIABLE] = str(_samples(attributes["repeat"]))

@@ -28,7 +28,7 @@ def install(results: Path) -> None:
         described = results / machine_name / "machine.json"
         if described.is_file():
             return util.load_json(str(described), machine.Machine.api_version)
-        return {**facts(), "machine": machine_name}
+        return dict(sorted({**facts(), "machine": machine_name}.items()))  # as in the file
 
     def save(machine_name: str, machine_info: dict[str, str], _path: str | None = None) -> None:
         """Nothing: `results/<machine>/machine.json`, which asv writes too, is enough."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from asv import util
-from asv.results import Results
+from asv.results import Results, _compatible_results
 from asv.runner import BenchmarkResult
 
 QUICK = "quick"  # a session of --quick: good enough for an empty cell, never in the place of a real one
@@ -116,10 +116,13 @@ class Sessions:
 class KeptResults(Results):
     """A release's results on a machine, saved after every cell."""
 
+    _benchmark_params: dict[str, list]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sessions = Sessions()
         self._folder: str | None = None  # with --dry-run asv loads nothing and nothing is saved
+        self._is_changed = False  # asv saves at the end, whether or not anything was measured
 
     def load_data(self, result_dir: str) -> None:
         super().load_data(result_dir)
@@ -175,9 +178,10 @@ class KeptResults(Results):
         self, benchmark: dict, cell: Cell, failed: BenchmarkResult, line: dict, started_at: datetime
     ) -> None:
         """Notes a failed attempt and saves; what was stored stays."""
+        self.sessions.put_failure(cell, line)
+        self._is_changed = True
         if cell.benchmark not in self.get_all_result_keys():
             self._add(benchmark, [cell.index], failed, started_at, append=False)
-        self.sessions.put_failure(cell, line)
         self.keep()
 
     def _add(
@@ -199,6 +203,7 @@ class KeptResults(Results):
             append_samples=append,
             selected_idx=indices,
         )
+        self._is_changed = True
 
     def keep(self) -> None:
         """Saves, unless this is a --dry-run."""
@@ -206,8 +211,8 @@ class KeptResults(Results):
             self.save(self._folder)
 
     def save(self, result_dir: str) -> None:
-        """As asv, but in one move, so that a file is never half written; and no file where nothing was measured."""
-        if not self.get_all_result_keys():
+        """As asv, but in one move, so that a file is never half written; and only what is new."""
+        if not self._is_changed:
             return
         path = Path(result_dir, self._filename)
         part = copy.copy(self)
@@ -218,6 +223,7 @@ class KeptResults(Results):
         self.sessions.save(self._sessions_path(result_dir))
         Results.save(part, result_dir)
         os.replace(Path(result_dir, part._filename), path)
+        self._is_changed = False
 
     def _leave_out_never_tried(self, name: str) -> None:
         """Drops the parameter values of which nothing was ever tried: `compare` would list them as failed.
@@ -237,9 +243,9 @@ class KeptResults(Results):
                  for i, axis in enumerate(params)]  # fmt: skip
         if not tried or fewer == params:
             return
-        self._results = {**self._results, name: self.get_result_value(name, fewer)}
-        self._samples = {**self._samples, name: self.get_result_samples(name, fewer)}
-        self._stats = {**self._stats, name: self.get_result_stats(name, fewer)}
+        for column in ("_results", "_samples", "_stats"):
+            stored = getattr(self, column)
+            setattr(self, column, {**stored, name: _compatible_results(stored[name], params, fewer)})
         self._benchmark_params = {**self._benchmark_params, name: fewer}
 
     def _sessions_path(self, result_dir: str) -> Path:

@@ -80,7 +80,7 @@ class Runner:
                 log.error(str(error))
                 self._give_up(results)
         results.errcode.update(measuring.errcodes)
-        if measuring.measured or measuring.errcodes:
+        if measuring.measured or measuring.failed:
             log.info(measuring.summary())
         return results
 
@@ -159,7 +159,7 @@ class _Measuring:
         self._quick = quick
         self._show_stderr = show_stderr
         self._started = time.monotonic()
-        self.measured = 0
+        self.measured = self.failed = 0
         self.errcodes: dict[str, int] = {}
 
     def measure(self, benchmark: dict, cell: Cell, append: bool) -> tuple[str, str | None]:
@@ -178,23 +178,23 @@ class _Measuring:
             "seconds": round(time.monotonic() - started, 2),
             **({QUICK: True} if self._quick else {}),
         }
-        replies = self._env.take_session_log()
         if measured.result[cell.index] is None:
             failure = _reason(measured)
             self._results.put_failure(benchmark, cell, measured, {**line, FAILURE: failure}, started_at)
+            self.failed += 1
             self.errcodes[cell.benchmark] = measured.errcode or 1
             if self._show_stderr:
                 log.error(measured.stderr)
             return "failed", failure
         not_available = util.is_na(measured.result[cell.index])
-        sessions = [] if not_available else [{**line, **reply} for reply in replies or [{}]]
+        sessions = [] if not_available else [{**line, **reply} for reply in self._env.sessions or [{}]]
         self._results.put(benchmark, cell, measured, sessions, started_at=started_at, append=append)
         self.measured += 1
         return _shown(benchmark, cell, measured), None
 
     def summary(self) -> str:
         taken = progress.duration(time.monotonic() - self._started)
-        failed = f", {len(self.errcodes)} benchmarks failed" if self.errcodes else ""
+        failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.measured} measured{failed}, in {taken}"
 
     def _run(self, benchmark: dict, cell: Cell) -> BenchmarkResult:

@@ -69,7 +69,7 @@ def decode(line: bytes) -> dict:
     """The message of a line. Raises Failure (`protocol`) for anything but a flat JSON object."""
     try:
         message = json.loads(line.decode("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Failure(PROTOCOL, f"this line is no JSON: {line[:80]!r}") from None
     if not isinstance(message, dict) or not all(_is_flat(value) for value in message.values()):
         raise Failure(PROTOCOL, f"this line is no flat JSON object: {line[:80]!r}")

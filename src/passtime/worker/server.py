@@ -30,10 +30,12 @@ def serve(adapter: Any, path: str) -> None:
     Its folder is removed too if that leaves it empty: whoever made it may have been killed.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    # Whoever sees the socket may connect: it gets its name once it listens.
+    listener.bind(path + ".new")
+    listener.listen(16)
+    os.rename(path + ".new", path)
     try:
         signal.signal(signal.SIGTERM, _exit)
-        listener.listen(16)
         _Server(adapter, listener).run()
     finally:
         listener.close()
@@ -47,12 +49,11 @@ def _exit(number: int, frame: Any) -> None:
 
 
 class _Client:
-    """A connection, what it sent that was not taken yet, and the request whose reply it waits for."""
+    """A connection, and what it sent that was not taken yet."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.unread = b""
-        self.request: Optional[dict] = None
 
 
 class _Server:
@@ -62,7 +63,8 @@ class _Server:
         self._selector = selectors.PollSelector()
         self._is_ended = False
         self._clients: List[_Client] = []
-        self._waiting: List[_Client] = []
+        # The request whose reply a client waits for, in the order of their coming.
+        self._waiting: Dict[_Client, dict] = {}
         # The session that runs, and the client that it runs for; none for the look at the devices at the start.
         self._child: Optional[Child] = None
         self._served: Optional[_Client] = None
@@ -129,20 +131,20 @@ class _Server:
         moved = False
         for client in list(self._clients):
             moved = self._take_request(client) or moved
-        for client in list(self._waiting):
-            reply = self._ready_reply(client.request or {})
+        for client, request in list(self._waiting.items()):
+            reply = self._ready_reply(request)
             if reply is not None:
                 self._answer(client, reply)
                 moved = True
         if self._child is None and self._waiting:
-            client = self._served = self._waiting[0]
-            self._fork(functools.partial(session.run, self._adapter, client.request or {}))
+            self._served, request = next(iter(self._waiting.items()))
+            self._fork(functools.partial(session.run, self._adapter, request))
         return moved
 
     def _take_request(self, client: _Client) -> bool:
         """The client's next request joins those that wait, once the one before it is answered."""
         is_line = b"\n" in client.unread or len(client.unread) > protocol.LONGEST_LINE_BYTES
-        if client.request is not None or not is_line:
+        if client in self._waiting or not is_line:
             return False
         line, _, client.unread = client.unread.partition(b"\n")
         try:
@@ -151,8 +153,7 @@ class _Server:
         except protocol.Failure as failure:
             self._answer(client, failure.reply())
         else:
-            client.request = request
-            self._waiting.append(client)
+            self._waiting[client] = request
         return True
 
     def _ready_reply(self, request: dict) -> Optional[dict]:
@@ -170,7 +171,7 @@ class _Server:
         }
 
     def _finish_session(self, client: _Client, document: dict) -> None:
-        request = client.request or {}
+        request = self._waiting[client]
         if "replies" in document:
             self._store[_session_key(request)] = document["replies"]
             return
@@ -179,9 +180,7 @@ class _Server:
         self._answer(client, error)
 
     def _answer(self, client: _Client, reply: dict) -> None:
-        client.request = None
-        if client in self._waiting:
-            self._waiting.remove(client)
+        self._waiting.pop(client, None)
         try:
             client.connection.sendall(protocol.encode(reply))
         except OSError:
@@ -192,8 +191,7 @@ class _Server:
         self._selector.unregister(client.connection)
         client.connection.close()
         self._clients.remove(client)
-        if client in self._waiting:
-            self._waiting.remove(client)
+        self._waiting.pop(client, None)
         if client is self._served and self._child is not None:
             self._selector.unregister(self._child)
             self._child.kill()

@@ -1,0 +1,7 @@
+"""How results are shown: what `asv publish` adds to the site; asv finds it as subclasses of its publisher."""
+
+from __future__ import annotations
+
+from passtime.site import measured, offline
+
+__all__ = ["measured", "offline"]

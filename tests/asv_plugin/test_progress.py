@@ -1,0 +1,43 @@
+"""How much is left is told in cells and in minutes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from passtime.asv_plugin import progress
+from passtime.asv_plugin.results import Cell
+
+LAYER = Cell("layers.Dense.time_forward", 0, ("dense", "cpu"))
+MODEL = Cell("models.VGG.time_forward", 7, ("vgg19_bn", "cpu"))
+UNKNOWN = Cell("models.VGG.time_forward", 8, ("vgg99", "cpu"))
+
+
+def test_minutes_follow_what_cells_took_elsewhere(tmp_path):
+    """A model that took 30 times as long on another machine is expected to do so here."""
+    (tmp_path / "elsewhere").mkdir()
+    lines = [
+        json.dumps({"benchmark": cell.benchmark, "params": cell.params, "seconds": seconds})
+        for cell, seconds in ((LAYER, 1.0), (MODEL, 30.0))
+    ]
+    (tmp_path / "elsewhere/abc-passtime.provenance.jsonl").write_text("\n".join([*lines, "half a li"]), "utf-8")
+    estimate = progress.Estimate(tmp_path)
+    estimate.add(LAYER, 2.0)
+    assert estimate.seconds([MODEL, LAYER]) == pytest.approx(62.0)
+    assert estimate.seconds([UNKNOWN]) == pytest.approx(2 * 15.5)
+
+
+def test_without_earlier_results_all_cells_weigh_the_same(tmp_path):
+    """On the first run ever, the pace so far is all there is to go by."""
+    estimate = progress.Estimate(tmp_path)
+    estimate.add(LAYER, 2.0)
+    assert estimate([MODEL, UNKNOWN]) == "2 left, about 4 s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (600, "10 min"), (7300, "2 h 2 min"), (26400, "7 h 20 min")]
+)
+def test_durations_are_for_readers(seconds, text):
+    """Seconds, minutes or hours, whichever reads best."""
+    assert progress.duration(seconds) == text

@@ -1,0 +1,138 @@
+"""asv's pages in a real browser that reaches nothing but the site's own server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect
+
+from .conftest import serving
+from .test_vendor import ASV_INDEX, FILES
+
+Visit = Callable[[str], Page]
+
+# Whether someone drew on it: flot's canvas is there before its lines are.
+DRAWN = """canvas => canvas.width > 0 && canvas.getContext("2d")
+    .getImageData(0, 0, canvas.width, canvas.height).data.some(value => value !== 0)"""
+
+
+@pytest.fixture
+def visit(site: Path, browser: Browser) -> Iterator[Visit]:
+    """Opens a page of the site; nothing may go wrong on any of them, nor may anything else be asked for."""
+    wrong: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            wrong.append(message.text)
+
+    def answered(response: Response) -> None:
+        if response.status >= 400:
+            wrong.append(f"{response.status} {response.url}")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((address, "data:")):
+            wrong.append(f"left the site: {request.url}")
+
+    with serving(site) as address, browser.new_context() as context:
+        context.on("console", heard)
+        context.on("weberror", lambda error: wrong.append(str(error.error)))
+        context.on("request", asked)
+        context.on("response", answered)
+        context.on("requestfailed", lambda request: wrong.append(f"{request.failure} {request.url}"))
+
+        def open_page(place: str) -> Page:
+            page = context.new_page()
+            page.goto(address + place)
+            return page
+
+        yield open_page
+    assert wrong == []
+
+
+def await_graphs(page: Page) -> None:
+    """Until flot has drawn the graph and the overview below it."""
+    for graph in ("#main-graph", "#overview"):
+        canvas = page.locator(f"{graph} canvas.flot-base")
+        expect(canvas).to_be_visible()
+        page.wait_for_function(DRAWN, arg=canvas.element_handle())
+
+
+def test_the_browser_has_no_network(browser: Browser) -> None:
+    """asv's own index.html, which needs the network, ends on its error page here."""
+    with serving(ASV_INDEX.parent) as address, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(address + "index.html", wait_until="commit")
+        page.wait_for_url("**/error.html")
+        expect(page.locator("body")).to_contain_text("active internet connection")
+
+
+def test_the_grid_shows_the_benchmarks(visit: Visit) -> None:
+    """The first page has a small graph for each benchmark, and one leads to its graph."""
+    page = visit("")
+    tiles = page.locator("#summarygrid-display .benchmark-container")
+    expect(tiles).to_have_count(2)
+    expect(tiles.locator("canvas.flot-base")).to_have_count(2)
+    tiles.filter(has_text="Net.time_forward").click()
+    expect(page.locator("#title")).to_have_text("nets.Net.time_forward")
+    await_graphs(page)
+
+
+def test_no_button_was_added(visit: Visit) -> None:
+    """The navigation has asv's three pages."""
+    links = visit("").locator("#nav li[id] > a")
+    expect(links).to_have_text(["Benchmark grid", "Benchmark list", "Regressions"])
+
+
+@pytest.mark.parametrize("view", ["", "?x-axis-scale=date", "?x-axis=model"])
+def test_a_graph_is_drawn(visit: Visit, view: str) -> None:
+    """A bookmarked graph is drawn by release, by date, and as bars by model."""
+    page = visit(f"#nets.Net.time_forward{view}")
+    await_graphs(page)
+    if "model" in view:
+        expect(page.locator("#main-graph .flot-x-axis")).to_contain_text("resnet50")
+
+
+def test_a_part_of_the_graph_is_chosen(visit: Visit) -> None:
+    """Dragging over the overview narrows the graph to those releases."""
+    page = visit("#nets.Net.time_forward")
+    await_graphs(page)
+    box = page.locator("#overview").bounding_box()
+    assert box is not None
+    height = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.3, height)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, height)
+    page.mouse.up()
+    expect(page.locator("#range")).not_to_have_value("")
+
+
+def test_the_list_is_sorted(visit: Visit) -> None:
+    """The list has a row for each benchmark and parameters, and a click on a heading sorts it."""
+    page = visit("#/summarylist")
+    names = page.locator("#summarylist-body tbody tr td:first-child")
+    expect(names).to_have_count(6)
+    before = names.all_text_contents()
+    page.locator("#summarylist-body thead th").first.click()
+    expect(names).to_have_text(list(reversed(before)))
+
+
+def test_a_regression_is_listed_and_ignored(visit: Visit) -> None:
+    """What became slower is listed; what the visitor ignores leaves the list."""
+    page = visit("#/regressions")
+    rows = page.locator("#regressions-body table").first.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    rows.first.get_by_role("button").click()
+    expect(rows).to_have_count(2)
+
+
+def test_a_missing_script_is_explained(site: Path, browser: Browser) -> None:
+    """An incomplete copy says so, and does not ask for a network."""
+    (missing,) = [path for path in FILES if path.endswith("jquery.min.js")]
+    with serving(site) as address, browser.new_context() as context:
+        page = context.new_page()
+        page.route(f"**/{missing}", lambda route: route.abort())
+        page.goto(address, wait_until="commit")
+        page.wait_for_url("**/error.html")
+        expect(page.locator("h1")).to_have_text("This site is incomplete")

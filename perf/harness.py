@@ -65,7 +65,8 @@ def warn_if_busy() -> None:
 def environment() -> dict[str, str]:
     """What asv's plugin gives a worker: the threads of the libraries under the framework."""
     threads = str(sampling.threads())
-    return {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    return {**inherited, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
 
 
 def ask_runtime(runtime: store.Runtime, script: str, request: Mapping[str, object]) -> dict[str, Any]:

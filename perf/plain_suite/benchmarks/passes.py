@@ -17,11 +17,12 @@ INFERENCE_SAMPLES = json.loads(os.environ.get("PLAIN_SUITE_INFERENCE_SAMPLES", "
 
 
 def build(workload):
+    """The model, its input and its output's gradient."""
     if workload == "conv3x3/1":
-        return torch.nn.Conv2d(3, 64, 3, padding=1), torch.randn(1, 3, 224, 224)
+        return torch.nn.Conv2d(3, 64, 3, padding=1), torch.randn(1, 3, 224, 224), torch.ones(1, 64, 224, 224)
     if workload == "dense":
-        return torch.nn.Linear(1024, 512), torch.randn(1, 1024)
-    return getattr(torchvision.models, workload)(), torch.randn(8, 3, 224, 224)
+        return torch.nn.Linear(1024, 512), torch.randn(1, 1024), torch.ones(1, 512)
+    return getattr(torchvision.models, workload)(), torch.randn(8, 3, 224, 224), torch.ones(8, 1000)
 
 
 class Training:
@@ -29,8 +30,7 @@ class Training:
     timeout = 600
 
     def setup(self, workload):
-        self.model, self.batch = build(workload)
-        self.gradient = torch.ones_like(self.model(self.batch))
+        self.model, self.batch, self.gradient = build(workload)
         self.repeat = TRAINING_SAMPLES.get(workload, 0)
 
     def time_forward(self, workload):
@@ -45,9 +45,8 @@ class Backward:
     timeout = 600
 
     def setup(self, workload):
-        model, batch = build(workload)
+        model, batch, self.gradient = build(workload)
         self.output = model(batch)
-        self.gradient = torch.ones_like(self.output)
         self.repeat = TRAINING_SAMPLES.get(workload, 0)
 
     def time_backward(self, workload):
@@ -59,7 +58,7 @@ class Inference:
     timeout = 600
 
     def setup(self, workload):
-        self.model, self.batch = build(workload)
+        self.model, self.batch, _ = build(workload)
         self.model.eval()
         self.repeat = INFERENCE_SAMPLES.get(workload, 0)
 

@@ -60,8 +60,8 @@ class Sides:
 @harness.release_option
 @click.option("--workload", "chosen", multiple=True, type=click.Choice(list(GOALS)), help="Only this; repeatable.")
 @click.option("--device", type=click.Choice(workloads.DEVICES), default="cpu", show_default=True)
-@click.option("--rounds", default=4, show_default=True, help="Rounds of each, alternating: A B B A.")
-@click.option("--seconds", default=2.0, show_default=True, help="Timer's time for each pass in a round, at the least.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds of each, alternating: A B B A.")
+@click.option("--seconds", default=1.0, show_default=True, help="Timer's time for each pass in a round, at the least.")
 def main(release_name: str | None, chosen: Sequence[str], device: str, rounds: int, seconds: float) -> None:
     """Compare a worker's times with those of torch's own Timer, in one release, at one number of threads."""
     release, runtime = harness.runtime_of(release_name)

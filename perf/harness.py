@@ -155,7 +155,9 @@ def per_round(ours: Iterable[float], theirs: Iterable[float]) -> tuple[float, ..
 def show(table: Table) -> None:
     """Prints a table; into a file or a pipe, which says nothing of its width, a wide one."""
     console = Console()
-    console.print(table, width=console.width if console.is_terminal else 120)
+    if not console.is_terminal:
+        console.width = 120
+    console.print(table)
 
 
 def milliseconds(seconds: Sequence[float]) -> str:

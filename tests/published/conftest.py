@@ -52,7 +52,7 @@ def serving(folder: Path) -> Iterator[str]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two fake releases, the newer one slower, measured and published: plain `asv publish`."""
     project = Project(tmp_path_factory.mktemp("published"))
-    project.asv("run", "fake-1.0..fake-3.0", "-b", "time_forward|training_memory")
+    project.asv("run", "fake-1.0..fake-3.0", "-b", "time_forward")
     project.asv("publish")
     return project
 

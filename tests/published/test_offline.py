@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import subprocess
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,10 +31,10 @@ def test_every_file_that_the_pages_name_is_there(site: Path) -> None:
 
 def test_the_site_holds_the_shipped_files(site: Path) -> None:
     """html/vendor/ is the shipped files with their licences, byte for byte."""
-    there = {path.relative_to(site / "vendor").as_posix(): path for path in (site / "vendor").rglob("*.*")}
-    assert {name for name, path in there.items() if path.is_file()} >= {name for name in FILES if "." in name[-5:]}
-    for name in FILES:
-        assert (site / "vendor" / name).read_bytes() == (VENDOR / name).read_bytes()
+    there = {path.relative_to(site / "vendor").as_posix(): path for path in (site / "vendor").rglob("*")}
+    assert {name: path.read_bytes() for name, path in there.items() if path.is_file()} == {
+        name: (VENDOR / name).read_bytes() for name in FILES
+    }
 
 
 def test_a_local_script_keeps_its_error_page(site: Path) -> None:
@@ -48,16 +47,16 @@ def test_a_local_script_keeps_its_error_page(site: Path) -> None:
 
 def test_the_rest_of_the_page_is_asvs(site: Path) -> None:
     """Line by line, only the tags of the shipped files differ from asv's own page."""
-    ours, theirs = ((path).read_text("utf-8").splitlines() for path in (site / "index.html", ASV_INDEX))
+    ours, theirs = (path.read_text("utf-8").splitlines() for path in (site / "index.html", ASV_INDEX))
     changed = [line for line, original in zip(ours, theirs, strict=True) if line != original]
     assert len(changed) == sum("replaces" in file for file in FILES.values())
     assert all('"vendor/' in line for line in changed)
 
 
-def test_no_page_of_asv_is_lost(site: Path) -> None:
-    """The publishers that make pages are listed as before."""
-    pages = [name for name, _, _ in json.loads((site / "index.json").read_text("utf-8"))["pages"]]
-    assert pages[:3] == ["", "summarylist", "regressions"]
+def test_only_what_was_measured_is_shown(site: Path) -> None:
+    """The site lists the benchmarks that have results, not all that were ever found."""
+    listed = json.loads((site / "index.json").read_text("utf-8"))["benchmarks"]
+    assert listed.keys() == {"nets.Net.time_forward", "nets.Layer.time_forward"}
 
 
 @pytest.mark.parametrize(

@@ -4,58 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
-from passtime import places, uv
+from passtime import places
 from passtime.errors import PasstimeError
 from passtime.runtimes import install, interpreters, store
 from passtime.timeline import manifest
-from passtime.timeline.manifest import Release
-from tests.fake.wheels import wheel
-
-HERE = ".".join(map(str, sys.version_info[:2]))
-
-
-def release(version: str = "1.0", **fields) -> Release:
-    fields = {"python": HERE, "requirements": (f"fakeframe=={version}",), **fields}
-    return Release("fakeframe", version, datetime(2020, 1, 1, tzinfo=timezone.utc), "fakeframe", **fields)
-
-
-@pytest.fixture
-def wheels(tmp_path, monkeypatch):
-    """A home for runtimes, and a folder of wheels that is all that the installers can reach."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    for version in ("1.0", "2.0"):
-        wheel(folder, "fakeframe", version)
-    wheel(folder, "fakeframe", "3.0", platform="win_amd64")
-    monkeypatch.setenv(places.HOME_VARIABLE, str(tmp_path / "home"))
-    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
-        monkeypatch.delenv(name)
-    for tool in ("UV", "PIP"):
-        monkeypatch.setenv(f"{tool}_FIND_LINKS", str(folder))
-        monkeypatch.setenv(f"{tool}_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
-    # A wheel of a few bytes has no CPU build.
-    monkeypatch.setattr(install, "_is_cpu_index_reachable", lambda: False)
-    return folder
-
-
-@pytest.fixture(params=["uv", "pip"])
-def tool(request, monkeypatch):
-    """Each of the ways to install."""
-    if request.param == "pip":
-        monkeypatch.setattr(uv, "find", lambda: None)
-    elif uv.find() is None:
-        pytest.skip("uv is not here")
-    return request.param
+from tests.runtimes.conftest import release
 
 
 def version_in(runtime: store.Runtime) -> str:
@@ -107,14 +66,9 @@ def test_a_wheel_that_does_not_exist_is_one_line(wheels, tool, tmp_path, version
     assert folders(tmp_path) == []
 
 
-def test_an_index_out_of_reach_is_one_line(wheels, tool, tmp_path, monkeypatch):
+def test_an_index_out_of_reach_is_one_line(index, tool, tmp_path):
     """Without a network the message says to check it."""
-    for name in ("UV", "PIP"):
-        monkeypatch.delenv(f"{name}_NO_INDEX")
-        monkeypatch.delenv(f"{name}_FIND_LINKS")
-        monkeypatch.setenv(f"{name}_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setenv("PIP_RETRIES", "1")  # with none pip says nothing of the network
+    index("http://127.0.0.1:9/simple")
     with pytest.raises(PasstimeError, match="the package index is out of reach: check the network"):
         store.ensure(release(), print)
     assert folders(tmp_path) == []
@@ -149,28 +103,10 @@ def test_a_missing_python_is_one_line(wheels, tmp_path, monkeypatch):
     assert folders(tmp_path) == []
 
 
-def test_a_killed_install_leaves_nothing_half_made(wheels, tmp_path):
-    """SIGKILL in the middle leaves no runtime; the next install removes what was left and succeeds."""
-    script = (
-        "import os, signal; from passtime.runtimes import install, store;"
-        "from tests.runtimes.test_store import release;"
-        "install._is_cpu_index_reachable = lambda: False;"
-        "make = install.make;"
-        "install.make = lambda *a: (make(*a), os.kill(os.getpid(), signal.SIGKILL));"
-        "store.ensure(release(), print)"
-    )
-    killed = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert store.find(release()) is None
-    assert [name for name in folders(tmp_path) if name.startswith(".making-")]
-    store.ensure(release(), print)
-    assert folders(tmp_path) == ["fakeframe-1.0"]
-
-
 def test_two_installs_at_once_do_not_collide(wheels, tmp_path):
     """The second install of a release waits for the first and finds what it made."""
     script = (
-        "from passtime.runtimes import install, store; from tests.runtimes.test_store import release;"
+        "from passtime.runtimes import install, store; from tests.runtimes.conftest import release;"
         "install._is_cpu_index_reachable = lambda: False;"
         "store.ensure(release(), print)"
     )
@@ -188,6 +124,12 @@ def test_two_installs_at_once_do_not_collide(wheels, tmp_path):
     assert [install.returncode for install in installs] == [0, 0, 0]
     assert sum("Installed fakeframe-1.0" in output for output in said) == 1
     assert folders(tmp_path) == ["fakeframe-1.0"]
+
+
+def test_a_corrected_python_installs_anew(wheels):
+    """A runtime of another Python than the manifest's is no runtime of that release any more."""
+    store.ensure(release(), print)
+    assert store.find(dataclasses.replace(release(), python="3.99")) is None
 
 
 def test_several_are_installed_and_a_failure_stops_no_other(wheels):
@@ -227,10 +169,20 @@ def test_what_is_running_is_not_removed(wheels, tmp_path):
     with subprocess.Popen([made.python, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         with pytest.raises(PasstimeError, match=r"fakeframe-1\.0 is in use"):
             store.remove("fakeframe-1.0")
-        assert store.prune(keep=0) == []
+        kept: list[str] = []
+        assert store.prune(keep=0, announce=kept.append) == []
+        assert kept == ["fakeframe-1.0 is in use: it stays"]
+        with pytest.raises(PasstimeError, match=r"fakeframe-1\.0 is in use, and not what releases\.toml says now"):
+            store.ensure(dataclasses.replace(release(), requirements=("fakeframe==2.0",)), print)
         process.communicate(b"\n")
     store.remove("fakeframe-1.0")
     assert folders(tmp_path) == []
+
+
+def test_a_foreign_platform_is_named(monkeypatch):
+    """Where no wheel can run, the reason is there without a network, and nothing is tried."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert "has wheels for Linux on x86-64, this is darwin" in store.runnable(release())
 
 
 @pytest.mark.parametrize("name", ["fakeframe-1.0", ".locks", "../runtimes", ""])
@@ -238,17 +190,6 @@ def test_only_runtimes_are_removed(wheels, name):
     """A name that is no installed runtime is refused."""
     with pytest.raises(PasstimeError, match="is not installed"):
         store.remove(name)
-
-
-def test_names_on_path_that_do_not_run_are_passed_over(tmp_path, monkeypatch):
-    """A version manager's shim that fails is no interpreter."""
-    shim = tmp_path / "python3.99"
-    shim.write_text("#!/bin/sh\nexit 127\n")
-    shim.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    interpreters.find.cache_clear()
-    assert interpreters.find("3.99") is None
-    assert interpreters.find(HERE) is not None
 
 
 @pytest.mark.real

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import threading
 
 import pytest
@@ -60,7 +61,8 @@ def package_index(tmp_path, monkeypatch):
     thread.start()
     for name in ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.server_address[1]}/simple")
+    monkeypatch.setenv(index.INDEX_VARIABLE, f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     yield folder, dates
     server.shutdown()
@@ -123,9 +125,26 @@ def test_an_older_release_is_left_out(package_index, releases):
     assert "fakeframe-0.9 is left out: it is older than fakeframe-1.0" in said[0]
 
 
+def test_uvs_index_serves_where_none_is_named(package_index, releases, monkeypatch):
+    """Without PASSTIME_INDEX, the index that uv is set to is read."""
+    folder, _ = package_index
+    wheel(folder, "fakeframe", "0.9")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"{os.environ[index.INDEX_VARIABLE]}/simple/")
+    monkeypatch.delenv(index.INDEX_VARIABLE)
+    assert [str(upload.version) for upload in index.uploads("fakeframe")] == ["0.9"]
+
+
+def test_missing_certificates_are_one_line(releases, monkeypatch):
+    """A certificate file that is not there is said, not a trace-back."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("PIP_CERT", "/nowhere/certificates.pem")
+    with pytest.raises(PasstimeError, match=r"cannot be read \(.*No such file"):
+        index.update(releases, "fakeframe", pytest.fail)
+
+
 def test_an_index_out_of_reach_is_one_line(releases, monkeypatch):
     """Without the index nothing changes, and the message says what was tried."""
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv(index.INDEX_VARIABLE, "http://127.0.0.1:9")
     with pytest.raises(
         PasstimeError, match=r"http://127\.0\.0\.1:9/simple/fakeframe/ cannot be read.*check the network"
     ):

@@ -56,6 +56,9 @@ def test_a_taken_name_is_refused(root, tmp_path):
         ("no_such_module", sys.executable, "mine", "cannot import no_such_module: ModuleNotFoundError"),
         ("json", sys.executable, "my build", "cannot be a release's name"),
         ("json", sys.executable, "--exec", "cannot be a release's name"),
+        ("json", sys.executable, "mine.lock", "cannot be a release's name"),
+        ("json", sys.executable, "my..build", "cannot be a release's name"),
+        ("json", sys.executable, "mine.", "cannot be a release's name"),
     ],
 )
 def test_what_cannot_be_a_release_is_one_line(root, framework, python, name, said):

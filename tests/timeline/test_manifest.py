@@ -81,6 +81,7 @@ def test_an_unknown_release_is_one_line_with_what_looks_alike(tmp_path, releases
         (GOOD + 'requirements = ["fake>=1"]', "exact pins"),
         (GOOD + GOOD, "fake-1 is listed twice"),
         (GOOD + GOOD.replace('"1"', '"2"').replace("2020", "2019"), "fake-2 is older than fake-1"),
+        ("release = [1]", r"holds \[\[release\]\] entries and nothing else"),
         ('title = "x"', r"holds \[\[release\]\] entries and nothing else"),
     ],
 )

@@ -12,9 +12,10 @@ offer to replace is replaced here, by name, and each replacement says what asv d
 
 from __future__ import annotations
 
+from passtime import site
 from passtime.asv_plugin import commands, environment, repo
 
-__all__ = ["commands", "environment", "repo", "setup"]
+__all__ = ["commands", "environment", "repo", "setup", "site"]
 
 
 def setup() -> None:

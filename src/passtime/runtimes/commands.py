@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from passtime import places
 from passtime.errors import PasstimeError
@@ -29,7 +29,10 @@ def install(names: Sequence[str]) -> None:
     known = manifest.load(places.root())
     made = store.ensure_all([known.get(name) for name in names], lambda line: click.echo(line, err=True))
     for name, runtime in made.items():
-        click.echo(f"{name}: {runtime if isinstance(runtime, PasstimeError) else runtime.python}")
+        if isinstance(runtime, PasstimeError):
+            click.echo(str(runtime), err=True)
+        else:
+            click.echo(f"{name}: {runtime.python}")
     failed = [name for name, runtime in made.items() if isinstance(runtime, PasstimeError)]
     if failed:
         raise PasstimeError(f"not installed, as said above: {', '.join(failed)}")
@@ -38,9 +41,9 @@ def install(names: Sequence[str]) -> None:
 @runtimes.command("list")
 def list_() -> None:
     """Show what is installed, and its size on disk."""
-    table = Table("release", "Python", "build", "installer", "installed", "last used", box=None)
+    table = Table(Column("release", no_wrap=True), "Python", "build", "by", "installed", "used", box=None)
     table.add_column("GB", justify="right")
-    table.add_column("of it freed by removing", justify="right")
+    table.add_column("own GB", justify="right")
     for runtime in store.installed():
         record = runtime.record
         table.add_row(
@@ -52,7 +55,7 @@ def list_() -> None:
             f"{runtime.own_bytes / 1e9:.2f}",
         )
     Console().print(table)
-    click.echo("The rest is shared with uv's cache: `uv cache prune` frees it when no runtime needs it.", err=True)
+    click.echo("Removing frees its own GB; the rest is uv's cache, too: then `uv cache prune` frees it.", err=True)
 
 
 @runtimes.command("remove")

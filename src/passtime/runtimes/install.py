@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import ctypes
+import fcntl
 import functools
+import http.client
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import termios
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from passtime import uv
 from passtime.errors import PasstimeError
@@ -29,12 +38,17 @@ _DRIVERS_OWN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTEC
 
 _DISK_FULL = "the disk is full: free some space, for instance with `passtime runtimes prune`"
 _OUT_OF_REACH = "the package index is out of reach: check the network or the index settings, and try again"
+_BROKE_OFF = "a download broke off: check the network, and try again"
 _NO_WHEEL = "no wheel of a pin for this platform and Python: the release cannot be had for this machine"
 
 # What installers say, and what it means to a user; the first that is found counts.
 _MEANINGS = {
     "No space left on device": _DISK_FULL,
     "os error 28": _DISK_FULL,
+    "response body error": _BROKE_OFF,
+    "incomplete-download": _BROKE_OFF,
+    "Connection broken": _BROKE_OFF,
+    "network was disabled": _OUT_OF_REACH,
     "has no wheels with a matching": _NO_WHEEL,
     "no usable wheels": _NO_WHEEL,
     "no version of": _NO_WHEEL,
@@ -48,21 +62,46 @@ _MEANINGS = {
     "No matching distribution found": _NO_WHEEL,
     "was not found in the": _NO_WHEEL,
 }
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+_libc = ctypes.CDLL(None)  # loaded here, since a forked child had better load nothing
+_PR_SET_PDEATHSIG = 1
 
 
-def make(release: Release, folder: Path, log: Path, announce: Announce) -> str:
+class _Installer(NamedTuple):
+    """Command lines; pins follow those of `install`, and `cpu_build` makes them mean PyTorch's CPU build."""
+
+    name: str
+    make_environment: list[str]
+    install: list[str]
+    cpu_build: list[str]
+
+
+class _Failed(PasstimeError):
+    """An installer failed; `reason` is what it said, explained."""
+
+    def __init__(self, release: Release, reason: str, log: Path) -> None:
+        super().__init__(f"{release.name} cannot be installed: {reason} (all of it in {log})")
+        self.reason = reason
+
+
+def make(release: Release, folder: Path, log: Path, announce: Announce, lock: int) -> str:
     """Installs `release` into a new environment in `folder`, and returns what installed it.
 
-    The installers' output goes to stderr and to `log`. Raises PasstimeError when it cannot be installed.
+    The installers' output goes to stderr and to `log`. They inherit the file descriptor `lock`, so that what it locks
+    stays locked until the last of them has ended. Raises PasstimeError when the release cannot be installed.
     """
     if release.python is None:
         raise PasstimeError(f"{release.name} names no Python: complete its entry in releases.toml")
     tool = uv.find()
     python = interpreters.require(release.python)
-    steps = _uv_steps(tool, release, python, folder, announce) if tool else _pip_steps(release, python, folder)
-    for step in steps:
-        _run(release, step, log)
-    return "uv" if tool else "pip"
+    installer = _uv(tool, python, folder) if tool else _pip(release.python, python, folder)
+    _run(release, installer.make_environment, log, lock)
+    archive = ["--find-links", release.find_links] if release.find_links else []
+    install = [*installer.install, *archive, *release.requirements]
+    if not (_wants_cpu_build(release, announce) and _has_cpu_build(release, installer, install, log, announce, lock)):
+        _run(release, install, log, lock)
+    return installer.name
 
 
 def has_gpu() -> bool:
@@ -70,35 +109,65 @@ def has_gpu() -> bool:
     return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
-def _uv_steps(tool: str, release: Release, python: Path, folder: Path, announce: Announce) -> list[list[str]]:
-    install = [tool, "pip", "install", "--python", str(folder / "bin/python"), "--compile-bytecode", "--no-build"]
-    if release.find_links is None and not has_gpu():
-        if _is_cpu_index_reachable():
-            # Only the CPU build's wheels, a tenth of the size.
-            install += ["--torch-backend", "cpu"]
-        else:
-            announce(f"{CPU_INDEX} is out of reach: taking the larger build of {release.name} from the package index")
-    return [
+def explain(release: Release, said: str) -> str:
+    """What the output of a failed installer means to a user, in one line."""
+    said = _COLOURS.sub("", said)
+    for sign, meaning in _MEANINGS.items():
+        if sign in said:
+            if release.find_links and meaning is _OUT_OF_REACH:
+                return f"its wheel archive {release.find_links} is out of reach: check the network, and try again"
+            return meaning
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else "its installer failed without a word"
+
+
+def _uv(tool: str, python: Path, folder: Path) -> _Installer:
+    return _Installer(
+        "uv",
         # Relocatable, since it is moved in once it is whole.
         [tool, "venv", "--quiet", "--relocatable", "--python", str(python), str(folder)],
-        [*install, *_find_links(release), *release.requirements],
-    ]
+        [tool, "pip", "install", "--python", str(folder / "bin/python"), "--compile-bytecode", "--no-build"],
+        ["--torch-backend", "cpu"],
+    )
 
 
-def _pip_steps(release: Release, python: Path, folder: Path) -> list[list[str]]:
-    assert release.python is not None
-    is_old = tuple(map(int, release.python.split("."))) < _OLDEST_FOR_VIRTUALENV
-    environment = (
+def _pip(version: str, python: Path, folder: Path) -> _Installer:
+    is_old = tuple(map(int, version.split("."))) < _OLDEST_FOR_VIRTUALENV
+    install = [str(folder / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    return _Installer(
+        "pip",
         [str(python), "-m", "venv", str(folder)]
         if is_old
-        else [sys.executable, "-m", "virtualenv", "--quiet", "--python", str(python), str(folder)]
+        else [sys.executable, "-m", "virtualenv", "--quiet", "--python", str(python), str(folder)],
+        # No cache: an old pip holds the whole of a wheel in memory to cache it, and copies it, where uv links.
+        [*install, "--no-cache-dir", "--only-binary=:all:"],
+        # Beside the package index: `2.14.1+cpu` is what `==2.14.1` then prefers.
+        ["--extra-index-url", CPU_INDEX],
     )
-    install = [str(folder / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir"]
-    return [environment, [*install, "--only-binary=:all:", *_find_links(release), *release.requirements]]
 
 
-def _find_links(release: Release) -> list[str]:
-    return ["--find-links", release.find_links] if release.find_links else []
+def _wants_cpu_build(release: Release, announce: Announce) -> bool:
+    """Whether the CPU build, a tenth of the size, should be tried: no GPU, no other choice made, its index there."""
+    if release.find_links is not None or "UV_TORCH_BACKEND" in os.environ or has_gpu():
+        return False
+    if not _is_cpu_index_reachable():
+        announce(f"{CPU_INDEX} is out of reach: taking the larger build of {release.name} from the package index")
+        return False
+    return True
+
+
+def _has_cpu_build(
+    release: Release, installer: _Installer, install: Sequence[str], log: Path, announce: Announce, lock: int
+) -> bool:
+    """Installs the CPU build; False where that fails: uv then looks for torch in the CPU index and nowhere else."""
+    try:
+        _run(release, [*install, *installer.cpu_build], log, lock)
+    except _Failed as error:
+        if error.reason is _DISK_FULL:
+            raise
+        announce(f"no CPU build of {release.name} in {CPU_INDEX}: taking the larger one from the package index")
+        return False
+    return True
 
 
 @functools.cache
@@ -108,45 +177,57 @@ def _is_cpu_index_reachable() -> bool:
             return True
     except urllib.error.HTTPError:
         return True
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
 
 
-def _run(release: Release, command: Sequence[str], log: Path) -> None:
+def _run(release: Release, command: Sequence[str], log: Path, lock: int) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in _DRIVERS_OWN}
-    with open(log, "a+b") as written:
+    # On a terminal the installer is given one too, so that it draws its progress there; a copy is kept to explain.
+    reader, writer = _terminal() if sys.stderr.isatty() else os.pipe()
+    with open(reader, "rb", buffering=0) as output, open(log, "a+b") as written:
         start = written.seek(0, os.SEEK_END)
-        # The installer's own progress needs the terminal; without one its lines are kept for the explanation.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
+        with open(writer, "wb"):
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=writer,
+                stderr=writer,
+                env=environment,
+                pass_fds=[lock],
+                start_new_session=True,  # a group, to end its helpers with it
+                preexec_fn=_end_with_parent,
+            )
         try:
-            assert process.stdout is not None
-            for chunk in iter(lambda: os.read(process.stdout.fileno(), 1 << 16), b""):  # type: ignore[union-attr]
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            for chunk in _chunks(output.fileno()):
                 written.write(chunk)
-                sys.stderr.write(chunk.decode("utf-8", "replace"))
+                sys.stderr.write(decoder.decode(chunk))
                 sys.stderr.flush()
             status = process.wait()
         except BaseException:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
         if status != 0:
             written.seek(start)
-            said = written.read().decode("utf-8", "replace")
-            raise PasstimeError(f"{release.name} cannot be installed: {explain(release, said)} (all of it in {log})")
+            raise _Failed(release, explain(release, written.read().decode("utf-8", "replace")), log)
 
 
-def explain(release: Release, said: str) -> str:
-    """What the output of a failed installer means to a user, in one line."""
-    for sign, meaning in _MEANINGS.items():
-        if sign in said:
-            if release.find_links and meaning is _OUT_OF_REACH:
-                return f"its wheel archive {release.find_links} is out of reach: check the network, and try again"
-            return meaning
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else "its installer failed without a word"
+def _terminal() -> tuple[int, int]:
+    """A terminal of the size of ours: its two ends, to read and to write."""
+    ours, its = os.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, fcntl.ioctl(sys.stderr, termios.TIOCGWINSZ, bytes(8)))
+    return ours, its
+
+
+def _chunks(reader: int) -> Iterator[bytes]:
+    with contextlib.suppress(OSError):  # how a terminal tells that its other end is closed
+        while chunk := os.read(reader, 1 << 16):
+            yield chunk
+
+
+def _end_with_parent() -> None:
+    """In the installer's process: Linux kills it when we are killed, before it writes where nobody awaits it."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -22,7 +22,8 @@ _PROBE = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executabl
 @functools.cache
 def find(version: str) -> Path | None:
     """An interpreter of Python `version` (like "3.7") that runs here; None where there is none."""
-    return next((python for python in _candidates(version) if _version(python) == version), None)
+    found = (_executable(candidate, version) for candidate in _candidates(version))
+    return next((python for python in found if python is not None), None)
 
 
 def require(version: str) -> Path:
@@ -32,11 +33,16 @@ def require(version: str) -> Path:
         subprocess.run([tool, "python", "install", version], check=False, stdout=sys.stderr)
         python = _found_by_uv(tool, version)
     if python is None:
-        raise PasstimeError(
-            f"no Python {version} here: install one (pyenv install {version}, or your system's python{version}), "
-            "or let uv download it where there is a network"
-        )
+        raise PasstimeError(missing(version))
     return python
+
+
+def missing(version: str) -> str:
+    """That there is no such Python, and how to get one; one line."""
+    return (
+        f"no Python {version} here: install one (pyenv install {version}, or your system's python{version}), "
+        "or let uv download it where there is a network"
+    )
 
 
 def _candidates(version: str) -> Iterator[Path]:
@@ -66,15 +72,16 @@ def _found_by_uv(tool: str, version: str) -> Path | None:
     return Path(ended.stdout.strip()) if ended.returncode == 0 else None
 
 
-def _version(python: Path) -> str | None:
-    """What the interpreter says of itself: version managers leave names on PATH that do not run."""
+def _executable(candidate: Path, version: str) -> Path | None:
+    """The interpreter behind a name, by what it says of itself: version managers leave names that do not run."""
     try:
         ended = subprocess.run(
-            [str(python), "-c", _PROBE], capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False
+            [str(candidate), "-c", _PROBE], capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return ended.stdout.split()[0] if ended.returncode == 0 and ended.stdout else None
+    said = ended.stdout.splitlines()
+    return Path(said[1]) if ended.returncode == 0 and said[:1] == [version] else None
 
 
 def _patch_number(python: Path) -> int:

@@ -9,13 +9,12 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from passtime import places, uv
 from passtime.errors import PasstimeError
@@ -52,7 +51,7 @@ class Installed:
 
 
 def find(release: Release) -> Runtime | None:
-    """The release's runtime, if it is there and has the pins that the manifest says.
+    """The release's runtime, if it is there and has the Python and the pins that the manifest says.
 
     Raises PasstimeError for a release of the user's own whose interpreter is gone.
     """
@@ -64,22 +63,30 @@ def find(release: Release) -> Runtime | None:
     path = _folder() / release.name
     python = path / "bin/python"
     record = _record(path)
-    if record.get("requirements") != list(release.requirements) or not os.access(python, os.X_OK):
-        return None
-    return Runtime(release.name, path, python)
+    is_as_said = record.get("python") == release.python and record.get("requirements") == list(release.requirements)
+    return Runtime(release.name, path, python) if is_as_said and os.access(python, os.X_OK) else None
 
 
-def ensure(release: Release, announce: Callable[[str], None] = print) -> Runtime:
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def ensure(release: Release, announce: Callable[[str], None] = _say) -> Runtime:
     """The release's runtime, installed if it is not there. Raises PasstimeError when it cannot be.
 
     Made aside and moved in whole; one install at a time for a release: a second one waits and finds it.
     """
     runtime = find(release)
     if runtime is None:
-        with _lock(release.name, announce):
-            runtime = find(release) or _install(release, announce)
+        try:
+            with _lock(release.name, announce) as lock:
+                runtime = find(release) or _install(release, announce, lock)
+        except OSError as error:
+            reason = install.explain(release, str(error))
+            raise PasstimeError(f"{release.name} cannot be installed: {reason}") from None
     if runtime.path is not None:
-        (runtime.path / _LAST_USE).touch()
+        with contextlib.suppress(OSError):  # runtimes can be shared read-only
+            (runtime.path / _LAST_USE).touch()
     return runtime
 
 
@@ -104,7 +111,7 @@ def runnable(release: Release) -> str | None:
     if release.python is None or not release.requirements:
         return f"{release.name} does not say how it is installed"
     if interpreters.find(release.python) is None and uv.find() is None:
-        return f"{release.name} needs Python {release.python}, which is not here"
+        return f"{release.name}: {interpreters.missing(release.python)}"
     return None
 
 
@@ -122,16 +129,16 @@ def remove(name: str) -> None:
         raise PasstimeError(f"{name} is not installed: `passtime runtimes list` shows what is")
     if is_in_use(path):
         raise PasstimeError(f"{name} is in use: end what is running there first")
-    # Renamed first, so that nobody finds half of it.
-    doomed = Path(tempfile.mkdtemp(prefix=_MAKING, dir=path.parent))
-    path.rename(doomed / name)
-    shutil.rmtree(doomed)
+    with _lock(name, _say), _aside(name) as doomed:
+        path.rename(doomed / name)  # renamed first, so that nobody finds half of it
 
 
-def prune(keep: int | None = None, budget_bytes: int | None = None) -> list[str]:
+def prune(
+    keep: int | None = None, budget_bytes: int | None = None, announce: Callable[[str], None] = _say
+) -> list[str]:
     """Removes the least recently used runtimes but `keep`, or until all fit into `budget_bytes`; returns their names.
 
-    One that is in use stays.
+    One that is in use stays, and is announced.
     """
     removed = []
     remaining = sorted(installed(), key=lambda runtime: runtime.last_use)
@@ -142,6 +149,7 @@ def prune(keep: int | None = None, budget_bytes: int | None = None) -> list[str]
         if is_within:
             break
         if is_in_use(runtime.path):
+            announce(f"{runtime.release} is in use: it stays")
             continue
         remove(runtime.release)
         remaining.remove(runtime)
@@ -159,22 +167,26 @@ def is_in_use(path: Path) -> bool:
     return False
 
 
-def _install(release: Release, announce: Callable[[str], None]) -> Runtime:
+def _install(release: Release, announce: Callable[[str], None], lock: int) -> Runtime:
+    if (reason := runnable(release)) is not None:
+        raise PasstimeError(reason)
     folder = _folder()
-    _remove_leftovers(folder, release.name)
+    path = folder / release.name
+    if path.exists() and is_in_use(path):
+        raise PasstimeError(f"{release.name} is in use, and not what releases.toml says now: end what is running there")
+    _remove_leftovers(folder)
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < _NEEDED_BYTES:
         announce(f"only {free_bytes / 1e9:.1f} GB are free in {folder}; a release takes up to 6 GB")
     logs = places.home() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f"{_MAKING}{release.name}-", dir=folder))
+    log = logs / f"{release.name}.log"
+    log.unlink(missing_ok=True)
     announce(f"Installing {release.name} ...")
     start = time.monotonic()
-    try:
+    with _aside(release.name) as making:
         made = making / release.name
-        log = logs / f"{release.name}.log"
-        log.unlink(missing_ok=True)
-        installer = install.make(release, made, log, announce)
+        installer = install.make(release, made, log, announce, lock)
         record = {
             "release": release.name,
             "requirements": list(release.requirements),
@@ -185,29 +197,42 @@ def _install(release: Release, announce: Callable[[str], None]) -> Runtime:
         }
         (made / _RECORD).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
         (made / _LAST_USE).touch()
-        path = folder / release.name
-        if path.exists():  # stale: other pins
+        if path.exists():  # stale: another Python or other pins
             path.rename(making / "stale")
         made.rename(path)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     announce(f"Installed {release.name} in {time.monotonic() - start:.0f} s")
     return Runtime(release.name, path, path / "bin/python")
 
 
 def _build(path: Path) -> str:
-    """The local version of the torch wheel, like `cu130` or `cpu`; empty where it has none."""
-    for version in path.glob("lib/python*/site-packages/torch/version.py"):
-        found = re.search(r"__version__ = '[^'+]*\+?([^']*)'", version.read_text("utf-8"))
-        if found:
-            return found[1]
+    """What the torch in there was built for, like `cu130` or `cpu`; empty where there is none."""
+    for file in path.glob("lib/python*/site-packages/torch/version.py"):
+        text = file.read_text("utf-8")
+        if local := re.search(r"__version__ = '[^'+]*\+([^']+)'", text):
+            return local[1]
+        # Until 1.12 the wheels of PyPI do not say so in their version.
+        cuda = re.search(r"^cuda\b.*'([\d.]+)'", text, re.MULTILINE)
+        return f"cu{cuda[1].replace('.', '')}" if cuda else "cpu"
     return ""
 
 
-def _remove_leftovers(folder: Path, name: str) -> None:
-    """Of killed installs of this release: its lock is ours, so nobody is at them."""
-    for leftover in folder.glob(f"{_MAKING}{name}-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+@contextlib.contextmanager
+def _aside(name: str) -> Iterator[Path]:
+    """An empty folder on the runtimes' disk, gone afterwards with what is in it; for who holds the lock of `name`."""
+    path = _folder() / f"{_MAKING}{name}"
+    shutil.rmtree(path, ignore_errors=True)  # of one that was killed while we waited for its lock
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Of installs that were killed: nobody holds their locks."""
+    for leftover in folder.glob(f"{_MAKING}*"):
+        with contextlib.suppress(BlockingIOError), _lock(leftover.name[len(_MAKING) :], announce=None):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _inspect(path: Path) -> Installed:
@@ -236,13 +261,19 @@ def _folder() -> Path:
 
 
 @contextlib.contextmanager
-def _lock(name: str, announce: Callable[[str], None]) -> Iterator[IO[str]]:
+def _lock(name: str, announce: Callable[[str], None] | None) -> Iterator[int]:
+    """Holds the lock of a release; gives its file descriptor, which may be inherited, and then holds it too.
+
+    Where another holds it, this says so and waits; without `announce` it raises BlockingIOError.
+    """
     folder = _folder() / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / name, "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if announce is None:
+                raise
             announce(f"{name} is being installed by another process: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock
+        yield lock.fileno()

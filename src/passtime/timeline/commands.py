@@ -40,10 +40,10 @@ def list_(branch: str | None) -> None:
 
 
 @timeline.command("update")
-@click.option("--branch", default="torch", show_default=True, help="The branch to append to.")
-def update(branch: str) -> None:
+@click.option("--framework", default="torch", show_default=True, help="The framework whose releases to append.")
+def update(framework: str) -> None:
     """Append the releases that the package index has and the manifest lacks."""
-    added = index.update(places.shipped_releases(), branch, lambda line: click.echo(line, err=True))
+    added = index.update(places.shipped_releases(), framework, lambda line: click.echo(line, err=True))
     _build()
     click.echo(f"added {', '.join(added)}" if added else "nothing new")
 

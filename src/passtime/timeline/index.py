@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
 import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,31 +26,33 @@ from passtime import uv
 from passtime.errors import PasstimeError
 from passtime.timeline import manifest
 
-# uv's own settings, so that one mirror serves both.
-_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
-_DEFAULT_INDEX = "https://pypi.org/simple"
+INDEX_VARIABLE = "PASSTIME_INDEX"
+# Without it uv's own settings hold, so that one mirror serves both.
+_UV_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+_DEFAULT_INDEX = "https://pypi.org"
+# uv's own first, then pip's.
+_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT")
 _JSON = "application/vnd.pypi.simple.v1+json"
 _SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A version on the index: when its first wheel for this platform came, and for which Pythons it has one."""
+    """A version on the index, and when its first wheel for Linux on x86-64 came."""
 
     version: Version
     date: datetime
-    pythons: frozenset[str]
 
 
-def update(path: Path, branch: str, announce: Callable[[str], None]) -> list[str]:
-    """Appends to the manifest at `path` what the index has beyond `branch`'s newest release; returns the names.
+def update(path: Path, framework: str, announce: Callable[[str], None]) -> list[str]:
+    """Appends to the manifest at `path` what the index has beyond the framework's newest release; returns the names.
 
     New releases run on the newest release's Python and have its packages, each in the newest version that fits. One
     that cannot be resolved is left out, saying why. Raises PasstimeError when the index cannot be read.
     """
-    listed = [release for release in manifest.read(path) if release.branch == branch]
+    listed = [release for release in manifest.read(path) if release.branch == framework]
     if not listed:
-        raise PasstimeError(f"{path} has no release on a branch {branch}: add its first by hand")
+        raise PasstimeError(f"{path} has no release of {framework}: add its first by hand")
     newest = listed[-1]
     versions = {release.version for release in listed}
     content = tomlkit.parse(path.read_text("utf-8"))
@@ -85,37 +87,45 @@ def update(path: Path, branch: str, announce: Callable[[str], None]) -> list[str
 
 def uploads(package: str) -> list[Upload]:
     """The final versions of a package that have wheels for Linux on x86-64."""
-    base = next((os.environ[name] for name in _INDEX_VARIABLES if os.environ.get(name)), _DEFAULT_INDEX)
-    address = f"{base.rstrip('/')}/{package}/"
+    address = f"{_index()}/{package}/"
+    request = urllib.request.Request(address, headers={"Accept": _JSON})
     try:
-        with urllib.request.urlopen(
-            urllib.request.Request(address, headers={"Accept": _JSON}), timeout=_SECONDS
-        ) as answer:
+        trusted = ssl.create_default_context(cafile=_first_set(_CERTIFICATE_VARIABLES))
+        with urllib.request.urlopen(request, timeout=_SECONDS, context=trusted) as answer:
             page = json.load(answer)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise PasstimeError(
-            f"the package index at {address} cannot be read ({reason}): check the network, or {_INDEX_VARIABLES[0]}"
+            f"the package index at {address} cannot be read ({reason}): check the network, or {INDEX_VARIABLE}"
         ) from None
     return _uploads(page)
 
 
+def _index() -> str:
+    """The address of the index's simple pages: PASSTIME_INDEX names what lies above them."""
+    base = os.environ.get(INDEX_VARIABLE)
+    of_uv = None if base else _first_set(_UV_VARIABLES)
+    return of_uv.rstrip("/") if of_uv else f"{(base or _DEFAULT_INDEX).rstrip('/')}/simple"
+
+
+def _first_set(variables: tuple[str, ...]) -> str | None:
+    return next((os.environ[name] for name in variables if os.environ.get(name)), None)
+
+
 def _uploads(page: Mapping[str, Any]) -> list[Upload]:
     dates: dict[Version, datetime] = {}
-    pythons: dict[Version, set[str]] = {}
     for file in page.get("files", ()):
         if file.get("yanked") or not re.search(r"linux.*x86_64\.whl$", file["filename"]):
             continue
         try:
-            _, version, _, tags = parse_wheel_filename(file["filename"])
+            _, version, _, _ = parse_wheel_filename(file["filename"])
         except InvalidWheelFilename:
             continue
         if version.is_prerelease or version.local:
             continue
         date = datetime.fromisoformat(file["upload-time"].replace("Z", "+00:00")).replace(microsecond=0)
         dates[version] = min(date.astimezone(timezone.utc), dates.get(version, date))
-        pythons.setdefault(version, set()).update(tag.interpreter for tag in tags)
-    return [Upload(version, date, frozenset(pythons[version])) for version, date in dates.items()]
+    return [Upload(version, date) for version, date in dates.items()]
 
 
 def resolve(newest: manifest.Release, version: str) -> tuple[str, ...]:
@@ -141,13 +151,17 @@ def resolve(newest: manifest.Release, version: str) -> tuple[str, ...]:
         "--no-build",
         "--python-platform",
         "linux",
+        "--default-index",
+        _index(),
     ]
+    certificates = _first_set(_CERTIFICATE_VARIABLES)
     ended = subprocess.run(
         [*command, "--python-version", str(newest.python), "-"],
         input="\n".join(wanted),
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, "SSL_CERT_FILE": certificates} if certificates else None,
     )
     if ended.returncode != 0:
         said = " ".join(ended.stderr.split())

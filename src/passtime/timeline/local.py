@@ -29,7 +29,7 @@ def add(root: Path, framework: str, python: Path, name: str) -> manifest.Release
     interpreter in which the framework does not import.
     """
     if not manifest.NAME.fullmatch(name):
-        raise PasstimeError(f"{name!r} cannot be a release's name: use letters, digits and . _ + -")
+        raise PasstimeError(f"{name!r} cannot be a release's name: use {manifest.NAME_RULE}")
     # Not resolved: a virtual environment's python is a link, and knows its packages by its own place.
     interpreter = Path(os.path.abspath(python.expanduser()))
     found = probe(framework, interpreter)

@@ -19,8 +19,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# What a git tag, a folder and a line of a table can all hold.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+# What a git tag, a folder and a line of a table can all hold; git takes no "..", and no "." or ".lock" at the end.
+NAME = re.compile(r"(?!.*(\.\.|\.lock$))[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9_+-])?")
+NAME_RULE = "letters, digits and . _ + -, without '..', and without '.' or '.lock' at the end"
 
 _REQUIRED = {"framework": str, "version": str, "date": datetime}
 _OPTIONAL = {"branch": str, "python": str, "requirements": list, "find_links": str, "interpreter": str}
@@ -95,7 +96,8 @@ def read(path: Path) -> list[Release]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PasstimeError(f"{path} is damaged: {error}") from None
     entries = content.get("release", [])
-    if set(content) - {"release"} or not isinstance(entries, list):
+    is_tables = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+    if set(content) - {"release"} or not is_tables:
         raise PasstimeError(f"{path} is damaged: it holds [[release]] entries and nothing else")
     return [_release(entry, f"{path}, release {number}") for number, entry in enumerate(entries, start=1)]
 
@@ -114,7 +116,7 @@ def _release(entry: Mapping[str, Any], place: str) -> Release:
             raise PasstimeError(f"{place}: {key} is missing")
     for key in ("framework", "version", "branch"):
         if key in entry and not NAME.fullmatch(entry[key]):
-            raise PasstimeError(f"{place}: {key} {entry[key]!r} may hold letters, digits and . _ + - only")
+            raise PasstimeError(f"{place}: {key} {entry[key]!r} may hold {NAME_RULE}")
     if not all(isinstance(pin, str) and "==" in pin for pin in entry.get("requirements", [])):
         raise PasstimeError(f"{place}: requirements are exact pins such as torch==2.14.1")
     if entry["date"].tzinfo is None:

@@ -39,17 +39,20 @@ def build(manifest: Manifest, path: Path) -> None:
     with _lock(path):
         if _is_built(path, fingerprint):
             return
-        made = Path(tempfile.mkdtemp(prefix=f"{path.name}-", dir=path.parent))
+        workshop = Path(tempfile.mkdtemp(prefix=f"{path.name}-", dir=path.parent))
+        made = workshop / "made"
         try:
             _git(made, "init", "--quiet", "--bare", "--template=")
             _git(made, "symbolic-ref", "HEAD", f"refs/heads/{manifest.branches[0]}")
             _git(made, "fast-import", "--quiet", feed=history)
             _check_hashes(tags(path), tags(made))
             (made / _FINGERPRINT).write_text(fingerprint, "utf-8")
-            shutil.rmtree(path, ignore_errors=True)
+            # Moved aside, not removed: who reads it meanwhile meets no half of it.
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(workshop / "before")
             made.rename(path)
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(workshop, ignore_errors=True)
 
 
 def tags(path: Path) -> dict[str, str]:

@@ -40,7 +40,7 @@ def test_every_package_brings_its_licence(package: dict[str, Any]) -> None:
 
 
 def test_the_files_are_those_that_asv_names() -> None:
-    """All but flot, which comes as written and not minified, have the very hash that asv's index.html states."""
+    """All but flot, as written and not minified, and the sorter have the very hash that asv states."""
     stated = dict(re.findall(r'(?:src|href)="([^"]+)" integrity="([^"]+)"', ASV_INDEX.read_text("utf-8")))
     ours = {file["replaces"]: VENDOR / path for path, file in FILES.items() if "replaces" in file}
     assert ours.keys() == stated.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import http.server
@@ -25,7 +26,7 @@ from tests.fake.wheels import wheel
 from tests.runtimes.conftest import release
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 _RUN_VARIABLE = "PASSTIME_TEST_RUN"
 
 
@@ -49,18 +50,23 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = "fakeframe-1.0-py3-none-manylinux2014_x86_64.whl"
-        is_wheel = self.path.endswith(".whl")
-        text = b"PK" if is_wheel else f'<a href="/{name}">{name}</a>'.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/octet-stream" if is_wheel else "text/html")
-        self.send_header("Content-Length", str(len(text) + (5_000_000 if is_wheel else 0)))
-        self.end_headers()
-        self.wfile.write(text)
-        if is_wheel:
-            self.wfile.flush()
+        if self.path.endswith(".whl"):
+            self._answer("application/octet-stream", b"PK", missing_bytes=5_000_000)
             self.server.asked.set()
             if not self.server.breaks_off:
                 self.server.ended.wait(DEADLINE_SECONDS)
+        elif self.path.endswith(".metadata"):  # so that no installer has to look into the wheel for it
+            self._answer("text/plain", b"Metadata-Version: 2.1\nName: fakeframe\nVersion: 1.0\n")
+        else:
+            self._answer("text/html", f'<a href="/{name}" data-dist-info-metadata="true">{name}</a>'.encode())
+
+    def _answer(self, kind: str, text: bytes, missing_bytes: int = 0) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text) + missing_bytes))
+        self.end_headers()
+        self.wfile.write(text)
+        self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
         """Nothing: the test's output is for failures."""
@@ -82,11 +88,9 @@ def broken_index(request, index) -> Iterator[BrokenIndex]:
 def processes_of(run: str) -> list[int]:
     mark, found = f"{_RUN_VARIABLE}={run}".encode(), []
     for process in Path("/proc").glob("[0-9]*"):
-        try:
+        with contextlib.suppress(OSError):  # it ended meanwhile
             if mark in (process / "environ").read_bytes():
                 found.append(int(process.name))
-        except OSError:
-            continue  # it ended meanwhile
     return found
 
 

@@ -166,7 +166,9 @@ def test_the_least_recently_used_go_first(wheels):
 def test_what_is_running_is_not_removed(wheels, tmp_path):
     """A runtime with a process on its interpreter stays, whoever wants it gone."""
     made = store.ensure(release(), print)
-    with subprocess.Popen([made.python, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    command = [made.python, "-c", "print('here', flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"here\n"
         with pytest.raises(PasstimeError, match=r"fakeframe-1\.0 is in use"):
             store.remove("fakeframe-1.0")
         kept: list[str] = []

@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
-from passtime import places
+from passtime import places, terminal
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
 from passtime.timeline import manifest
@@ -54,7 +53,7 @@ def list_() -> None:
             f"{runtime.total_bytes / 1e9:.2f}",
             f"{runtime.own_bytes / 1e9:.2f}",
         )
-    Console().print(table)
+    terminal.show(table)
     click.echo("Removing frees its own GB; the rest is uv's cache, too: then `uv cache prune` frees it.", err=True)
 
 

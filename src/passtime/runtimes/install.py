@@ -136,9 +136,19 @@ def _pip(version: str, python: Path, folder: Path) -> _Installer:
     install = [str(folder / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
     return _Installer(
         "pip",
+        # No updates: virtualenv fetches them in the background, when something may be timed.
         [str(python), "-m", "venv", str(folder)]
         if is_old
-        else [sys.executable, "-m", "virtualenv", "--quiet", "--python", str(python), str(folder)],
+        else [
+            sys.executable,
+            "-m",
+            "virtualenv",
+            "--quiet",
+            "--no-periodic-update",
+            "--python",
+            str(python),
+            str(folder),
+        ],
         # No cache: an old pip holds the whole of a wheel in memory to cache it, and copies it, where uv links.
         [*install, "--no-cache-dir", "--only-binary=:all:"],
         # Beside the package index: `2.14.1+cpu` is what `==2.14.1` then prefers.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from passtime import places
+from passtime import places, terminal
 from passtime.timeline import index, local, manifest, repository
 
 
@@ -30,13 +29,13 @@ def list_(branch: str | None) -> None:
     from passtime.runtimes import store
 
     installed = {runtime.release for runtime in store.installed()}
-    table = Table("release", "date", "branch", "Python", "pins", "installed", box=None)
+    table = Table(Column("release", no_wrap=True), "date", "branch", "Python", "pins", "installed", box=None)
     for release in manifest.load(places.root()).releases:
         if branch in (None, release.branch):
             pins = ", ".join(pin for pin in release.requirements if not pin.startswith(f"{release.framework}=="))
             there = "its own" if release.interpreter else "yes" if release.name in installed else ""
             table.add_row(release.name, f"{release.date:%Y-%m-%d}", release.branch, release.python or "", pins, there)
-    Console().print(table)
+    terminal.show(table)
 
 
 @timeline.command("update")

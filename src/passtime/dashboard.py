@@ -25,9 +25,9 @@ MODELS = ("resnet18", "resnet50", "vgg16")
 WORKLOADS = (*workloads.LAYERS, *MODELS)
 RESULTS_PER_WORKLOAD = 6  # four passes, and the peak memory of training and of inference
 
-# A guess for 2 cores from the bounds of the sampling policy, for the plan's one line: once asv runs, it says how much
-# is left from the pace so far.
-SECONDS_PER_RESULT = 4.5
+# For the plan's one line: `make dashboard` took 7 min 25 s for 132 results on 2 cores of an EPYC. Once asv runs, it says
+# how much is left from the pace so far.
+SECONDS_PER_RESULT = 3.4
 
 PATIENCE_SECONDS = 20.0  # for an interrupted asv to save what it has
 ASV_SOME_FAILED = 2  # asv run's exit status when benchmarks failed, and the others' results are saved

@@ -25,8 +25,8 @@ MODELS = ("resnet18", "resnet50", "vgg16")
 WORKLOADS = (*workloads.LAYERS, *MODELS)
 RESULTS_PER_WORKLOAD = 6  # four passes, and the peak memory of training and of inference
 
-# For the plan's one line: `make dashboard` took 7 min 25 s for 132 results on 2 cores of an EPYC. Once asv runs, it says
-# how much is left from the pace so far.
+# For the plan's one line: `make dashboard` took 7 min 25 s for 132 results on 2 cores of an EPYC. Once asv runs, it
+# says how much is left from the pace so far.
 SECONDS_PER_RESULT = 3.4
 
 PATIENCE_SECONDS = 20.0  # for an interrupted asv to save what it has

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -22,7 +23,7 @@ from passtime import dashboard, places, sampling
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
 from passtime.timeline import manifest
-from passtime.worker import client
+from passtime.worker import client, sampler
 
 Figure = TypeVar("Figure")
 
@@ -75,7 +76,7 @@ def ask_runtime(runtime: store.Runtime, script: str, request: Mapping[str, objec
     Raises PasstimeError with the last line that the script printed when it fails.
     """
     ended = subprocess.run(
-        [str(runtime.python), str(HERE / script), str(WORKER)],
+        [str(runtime.interpreter), str(HERE / script), str(WORKER)],
         input=json.dumps(request),
         capture_output=True,
         text=True,
@@ -142,9 +143,17 @@ class Comparison:
         """How far beyond its goal the ratio is; negative within it."""
         return abs(self.ratio - 1) - self.goal
 
+    @property
+    def precision(self) -> float:
+        """Half the width of the ratio's 95 % interval, over the ratio; infinite for fewer than 6 rounds."""
+        return sampler.precision(list(self.ratios))
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.3f}" + (f" ± {self.precision:.1%}" if math.isfinite(self.precision) else "")
+
     def shown(self) -> tuple[str, str]:
-        """The ratio, and the least and the largest of the rounds'."""
-        return f"{self.ratio:.3f}", f"{min(self.ratios):.3f} to {max(self.ratios):.3f}"
+        """The ratio with its 95 % interval, and of how many rounds it is the median."""
+        return str(self), str(len(self.ratios))
 
 
 def per_round(ours: Iterable[float], theirs: Iterable[float]) -> tuple[float, ...]:
@@ -173,8 +182,7 @@ def verdict(question: str, comparisons: Iterable[Comparison]) -> str:
         for goal in sorted({c.goal for c in counted})
     }
     said = "; ".join(
-        f"worst {c.ratio:.3f} ({c.workload} {c.measured_pass}) of those to be within {goal:.0%}"
-        for goal, c in worst.items()
+        f"worst {c} ({c.workload} {c.measured_pass}) of those to be within {goal:.0%}" for goal, c in worst.items()
     )
     missed = [c for c in counted if c.miss > 0]
     if not missed:

@@ -25,7 +25,7 @@ def main(release_name: str | None, chosen: Sequence[str], device: str, rounds: i
     release, runtime = harness.runtime_of(release_name)
     harness.warn_if_busy()
     threads = sampling.threads()
-    table = Table("workload", "pass apart", "joint", "apart", "ratio", "of the rounds")
+    table = Table("workload", "pass apart", "joint", "apart", "ratio", "rounds")
     table.title = f"{release.name}, {device}, {threads} threads: joint steps over passes measured apart"
     comparisons = []
     for workload in chosen or WORKLOADS:

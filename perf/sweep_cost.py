@@ -96,7 +96,7 @@ def sweep_plain(runtime: Runtime, ours: Sweep, folder: Path) -> Sweep:
     }
     # asv asks questions about a machine that it does not know.
     (folder / ".asv-machine.json").write_text('{"version": 1, "here": {"machine": "here"}}', "utf-8")
-    arguments = ["run", "-E", f"existing:{runtime.python}", "--set-commit-hash", "HEAD", "--machine", "here"]
+    arguments = ["run", "-E", f"existing:{runtime.interpreter}", "--set-commit-hash", "HEAD", "--machine", "here"]
     seconds = harness.run_asv([*arguments, "--record-samples"], folder, environment)
     return Sweep(seconds, recorded(folder / "results", {}))
 

@@ -1,12 +1,17 @@
-"""`torch.utils.benchmark.Timer` on a workload, run by a runtime's interpreter: `timer_side.py FOLDER <REQUEST >ANSWER`.
+"""`torch.utils.benchmark.Timer` beside a worker's sampler, run by a runtime's interpreter: `timer_side.py FOLDER`.
 
-The request is a worker's, with `session`, `passes_per_sample` and `seconds` for each pass; the answer gives each
-pass's seconds, a median. The model, its weights and its input come from the worker's adapter. All else is Timer's:
-its warm-up, its clock, its blocks, its threads.
+The request on stdin is a worker's, with `session`, `passes_per_sample`, `seconds` and `pairs`; the answer on stdout is
+`{"pairs": {pass: [[worker's seconds, Timer's seconds], ...]}, "not_the_same": [pass, ...]}`, seconds per pass.
+
+Both take turns on one workload in one process, forked and prepared as a worker's session is, so that nothing but who
+measures differs: which pages a process's memory lies in, and what else the machine does in that minute, makes more
+difference than anything that is looked for here. Either's turn follows a pass of the worker's, that of the worker one
+that is not timed: a forward pass after another finds memory that it would have to ask for after a backward pass.
 """
 
+import functools
+import gc
 import json
-import statistics
 import sys
 
 import runtime_side
@@ -16,6 +21,9 @@ MOST_PASSES_OF_LONG_ONE = 8
 
 # Less than any pass: then Timer takes blocks of one.
 NO_SECONDS = 1e-9
+
+# Timer chooses blocks that last a thousandth of the time it is given.
+BLOCKS = 1000
 
 # Before each block, Timer runs `setup`, outside its clock. A name that `stmt` binds lives until the block has ended,
 # so that with blocks of one pass the graph is freed outside the clock, too: what the worker times.
@@ -37,68 +45,85 @@ STATEMENT_IN_BLOCKS = {
 NOT_THE_SAME = ("forward",)
 
 
-def measure(workload, session, passes_per_sample, seconds, threads):
-    """`{"seconds": {pass: seconds}, "not_the_same": [pass, ...]}` of a session's passes."""
+def measure(adapter, sampler, request):
+    """What the module says the answer is, of a session's passes."""
     import torch
     from torch.utils.benchmark import Timer
 
-    module, batch = workload.forward.func, workload.batch
-    names = {"module": module, "batch": batch, "clear": workload.prepare, "gradient": torch.ones_like(module(batch))}
-    passes = ["inference"] if session == "inference" else ["forward", "backward", "total"]
-    if passes_per_sample > MOST_PASSES_OF_LONG_ONE:
-        timers = {name: Timer(STATEMENT_IN_BLOCKS[name], globals=names, num_threads=threads)
-                  for name in passes if name in STATEMENT_IN_BLOCKS}  # fmt: skip
-        medians = {name: block_median(timer, passes_per_sample, seconds) for name, timer in timers.items()}
-        return {"seconds": medians, "not_the_same": [name for name in passes if name in NOT_THE_SAME]}
-    medians = {}
+    session, count = request["session"], request["passes_per_sample"]
+    workload = adapter.build(request, session)
+    gc.collect()
+    gc.disable()
+    batch = sampler.batches(workload, session, adapter.clock)
+    sampler.warm_up(batch, request, adapter.clock)
+    module, images = workload.forward.func, workload.batch
+    names = {"module": module, "batch": images, "clear": workload.prepare, "gradient": torch.ones_like(module(images))}
+    new_timer = functools.partial(Timer, globals=names, num_threads=request["threads"])
+    passes = sampler.SESSIONS[session]
+    if count > MOST_PASSES_OF_LONG_ONE:
+        seconds = request["batch_seconds"] * BLOCKS
+        pairs = {
+            name: pairs_of_blocks(new_timer(STATEMENT_IN_BLOCKS[name]), batch, name, seconds)
+            for name in passes
+            if name in STATEMENT_IN_BLOCKS
+        }
+        return {"pairs": pairs, "not_the_same": [name for name in passes if name in NOT_THE_SAME]}
+    pairs = {}
     for name in passes:
         setup, statement = SETUP_AND_STATEMENT[name]
-        timer = Timer(statement, setup, globals=names, num_threads=threads)
-        times = single_passes(timer, passes_per_sample, seconds)
-        medians[name] = statistics.median(batch_means(times, passes_per_sample))
-    return {"seconds": medians, "not_the_same": []}
+        timer = new_timer(statement, setup)
+        pairs[name] = pairs_of_passes(timer, batch, name, count, request["seconds"], request["pairs"])
+    return {"pairs": pairs, "not_the_same": []}
 
 
-def single_passes(timer, passes_per_sample, seconds):
-    """Seconds of passes in blocks of one, until they add up to `seconds`.
+def pairs_of_passes(timer, batch, name, count, seconds, least):
+    """A worker's sample of `count` passes and as many of Timer's, each in a block of its own, in turn.
 
-    Timer chooses such blocks by itself where its clock costs less than 1e-4 of a pass, which holds for models. For
-    what is shorter, it is asked for the least it can do, again and again; it warms up each time.
+    At least so many pairs, until Timer's own passes add up to `seconds`.
     """
-    times = []
-    while sum(times) < seconds:
-        measured = timer.blocked_autorange(min_run_time=seconds if passes_per_sample == 1 else NO_SECONDS)
-        if measured.number_per_run != 1:
-            sys.exit(f"Timer took blocks of {measured.number_per_run} passes, not of one")
-        times.extend(measured.raw_times)
-    return times
+    if count == 1:
+        return pairs_of_blocks(timer, batch, name, max(seconds, least * batch(1)[name]), check_single)
+    # Timer chooses blocks of one by itself for models. For what is shorter it is asked for the least that it can do,
+    # again and again; it warms up each time.
+    pairs, spent = [], 0.0
+    while len(pairs) < least or spent < seconds:
+        theirs = []
+        while len(theirs) < count:
+            measured = timer.blocked_autorange(min_run_time=NO_SECONDS)
+            check_single(measured.number_per_run)
+            theirs.extend(measured.raw_times)
+        spent += sum(theirs)
+        batch(1)
+        pairs.append([batch(count)[name], sum(theirs) / len(theirs)])
+    return pairs
 
 
-def block_median(timer, passes_per_sample, seconds):
-    """The median seconds per pass of Timer's blocks, which are as long as a worker's sample."""
-    means = []
-    while sum(means) * passes_per_sample < seconds:
-        means.append(timer.timeit(passes_per_sample).mean)
-    return statistics.median(means)
+def pairs_of_blocks(timer, batch, name, seconds, check=lambda number: None):
+    """After each of Timer's blocks a worker's sample of as many passes, until the blocks add up to `seconds`."""
+    pairs = []
+
+    def after_block(number, block_seconds):
+        check(number)
+        batch(1)
+        pairs.append([batch(number)[name], block_seconds / number])
+
+    timer.blocked_autorange(callback=after_block, min_run_time=seconds)
+    return pairs
 
 
-def batch_means(times, passes_per_sample):
-    """The means over as many passes as a worker's sample has; what is left over at the end is left out."""
-    whole = max(1, len(times) // passes_per_sample)
-    batches = [times[index * passes_per_sample : (index + 1) * passes_per_sample] for index in range(whole)]
-    return [sum(times) / len(times) for times in batches]
+def check_single(number):
+    """Ends the script when Timer took blocks of several passes: its `setup` ran before the first of them alone."""
+    if number != 1:
+        sys.exit(f"Timer took blocks of {number} passes, not of one")
 
 
 def main():
     request = json.load(sys.stdin)
-    (adapter,) = runtime_side.load(sys.argv[1], "torch")
-    try:
-        import torch.utils.benchmark  # noqa: F401
-    except ImportError:
-        sys.exit("this release has no torch.utils.benchmark: name one from 1.7 on")
-    workload = adapter.build(request, request["session"])
-    answer = measure(workload, request["session"], request["passes_per_sample"], request["seconds"], request["threads"])
-    json.dump(answer, sys.stdout)
+    adapter, sampler, child = runtime_side.load(sys.argv[1], "torch", "sampler", "child")
+    session = child.Child(functools.partial(measure, adapter, sampler, request), lambda: None)
+    while session.read():
+        pass
+    json.dump(session.document(), sys.stdout)
 
 
 if __name__ == "__main__":

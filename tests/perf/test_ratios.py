@@ -44,6 +44,14 @@ def test_the_last_line_says_by_how_much_a_goal_is_missed():
     assert harness.verdict("fidelity", comparisons).endswith("missed by vgg16 backward by 3.0%")
 
 
+def test_a_ratio_is_shown_with_its_interval():
+    """The interval is the median's, over the ratios of the rounds; of fewer than 6 there is none."""
+    many = harness.Comparison("vgg16", "total", (0.98, 0.99, 1.0, 1.0, 1.01, 1.04), 0.02)
+    assert many.shown() == ("1.000 ± 3.0%", "6")
+    few = harness.Comparison("vgg16", "total", (0.98, 1.0, 1.04), 0.02)
+    assert few.shown() == ("1.000", "3")
+
+
 def test_what_is_not_counted_cannot_miss():
     """A pass that is shown for information is no part of the verdict."""
     shown = harness.Comparison("dense", "forward", (1.3,), 0.05, counted=False)

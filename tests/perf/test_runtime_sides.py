@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import pytest
 import steps_side
 import timer_side
@@ -11,61 +14,80 @@ from passtime.worker import sampler
 
 
 class Measurement:
-    def __init__(self, raw_times: list[float], number_per_run: int = 1):
+    def __init__(self, raw_times: list[float], number_per_run: int):
         self.raw_times = raw_times
         self.number_per_run = number_per_run
-        self.mean = sum(raw_times) / len(raw_times) / number_per_run
 
 
 class ScriptedTimer:
-    """Gives passes of 1 s, 3 s, 1 s, 3 s ... each in a block of its own, and blocks of 2 s a pass."""
+    """Takes blocks of so many passes; its passes last 1 s, 3 s, 1 s, 3 s ..."""
 
     def __init__(self, number_per_run: int = 1):
         self._number_per_run = number_per_run
-        self._next = 1.0
+        self._seconds = itertools.cycle([1.0, 3.0])
         self.asked: list[float] = []
 
-    def blocked_autorange(self, min_run_time: float) -> Measurement:
+    def blocked_autorange(
+        self, callback: Callable[[int, float], None] | None = None, min_run_time: float = 0.2
+    ) -> Measurement:
         self.asked.append(min_run_time)
-        times = [self._next]
+        times: list[float] = []
         while sum(times) < min_run_time:
-            times.append(4.0 - times[-1])
-        self._next = 4.0 - times[-1]
+            times.append(sum(next(self._seconds) for _ in range(self._number_per_run)))
+            if callback:
+                callback(self._number_per_run, times[-1])
         return Measurement(times, self._number_per_run)
 
-    def timeit(self, number: int) -> Measurement:
-        return Measurement([2.0 * number], number)
+
+class ScriptedBatch:
+    """A worker's batches: forward takes 2 s a pass."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+
+    def __call__(self, count: int) -> dict[str, float]:
+        self.counts.append(count)
+        return {"forward": 2.0}
 
 
-def test_a_sample_is_a_mean_over_as_many_passes_as_the_workers():
-    """Single passes are averaged by the worker's number; an incomplete batch is left out."""
-    assert timer_side.batch_means([1.0, 3.0, 5.0, 7.0, 100.0], 2) == [2.0, 6.0]
-    assert timer_side.batch_means([1.0, 3.0], 8) == [2.0]
-
-
-def test_timer_is_asked_once_for_a_model():
-    """Where a sample is one pass, Timer itself repeats it for the time that was asked for."""
-    timer = ScriptedTimer()
-    assert timer_side.single_passes(timer, 1, 6.0) == [1.0, 3.0, 1.0, 3.0]
+def test_the_worker_takes_turns_with_each_pass_of_a_model():
+    """Where a sample is one pass, Timer is asked once, and a worker's sample follows each pass of it."""
+    timer, batch = ScriptedTimer(), ScriptedBatch()
+    pairs = timer_side.pairs_of_passes(timer, batch, "forward", 1, seconds=6.0, least=1)
+    assert pairs == [[2.0, 1.0], [2.0, 3.0], [2.0, 1.0], [2.0, 3.0]]
     assert timer.asked == [6.0]
+    assert set(batch.counts) == {1}
 
 
-def test_timer_is_asked_for_single_passes_of_a_layer():
-    """Where a sample is several passes, each is asked for alone, so that each is set up."""
+def test_a_long_pass_is_owed_its_pairs():
+    """A pass of which few fit into the time is timed for longer."""
     timer = ScriptedTimer()
-    assert timer_side.single_passes(timer, 4, 6.0) == [1.0, 3.0, 1.0, 3.0]
+    pairs = timer_side.pairs_of_passes(timer, ScriptedBatch(), "forward", 1, seconds=0.1, least=7)
+    assert timer.asked == [14.0]
+    assert len(pairs) >= 7
+
+
+def test_timer_takes_as_many_single_passes_of_a_layer_as_the_worker():
+    """Where a sample is several passes, each of Timer's is asked for alone, so that each is set up; both are means."""
+    timer, batch = ScriptedTimer(), ScriptedBatch()
+    assert timer_side.pairs_of_passes(timer, batch, "forward", 4, seconds=6.0, least=1) == [[2.0, 2.0]]
     assert timer.asked == [timer_side.NO_SECONDS] * 4
+    assert batch.counts == [1, 4]
 
 
-def test_a_block_of_several_passes_is_refused():
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_block_of_several_passes_is_refused(count):
     """A block that Timer made longer would have set up its first pass alone: no ratio is made of it."""
-    with pytest.raises(SystemExit, match="blocks of 10 passes"):
-        timer_side.single_passes(ScriptedTimer(number_per_run=10), 1, 1.0)
+    timer = ScriptedTimer(number_per_run=10)
+    with pytest.raises(SystemExit, match="blocks of 10 passes, not of one"):
+        timer_side.pairs_of_passes(timer, ScriptedBatch(), "forward", count, seconds=1.0, least=1)
 
 
-def test_blocks_give_seconds_per_pass():
-    """A short pass's blocks are divided by their number of passes."""
-    assert timer_side.block_median(ScriptedTimer(), 100, 1000.0) == pytest.approx(2.0)
+def test_the_worker_takes_as_many_passes_as_a_block_of_timers():
+    """A short pass's blocks are as long as Timer chooses, and divided by their number of passes."""
+    timer, batch = ScriptedTimer(number_per_run=10), ScriptedBatch()
+    assert timer_side.pairs_of_blocks(timer, batch, "forward", seconds=40.0) == [[2.0, 2.0]] * 2
+    assert batch.counts == [1, 10, 1, 10]
 
 
 class ScriptedWorkload:

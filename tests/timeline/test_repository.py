@@ -20,6 +20,10 @@ GOLDEN = {
     "torch-0.4.0": "40e4f0fa19276cf7443db905a8efebca637c96e9",
     "torch-1.13.1": "5d9c4fb70ecc2646e59393abfefc4227eee1fe63",
     "torch-2.15.0": "ce193e3ecf873456f100ae7a16ae659e6c5ff74b",
+    "flux-0.4.1": "4c8907cf6a81d653068e61fd758e09792d9a7201",
+    "flux-master-2018-07": "7dea5564b192ca719ecc6a5b14ac51e791b02a80",
+    "flux-0.12.1": "a90f3d8789455b89c0109288dd59c0729b327f59",
+    "flux-0.16.11": "ff25cb86f3902049a8c2306593e0238468946c50",
 }
 
 

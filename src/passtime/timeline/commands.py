@@ -29,12 +29,14 @@ def list_(branch: str | None) -> None:
     from passtime.runtimes import store
 
     installed = {runtime.release for runtime in store.installed()}
-    table = Table(Column("release", no_wrap=True), "date", "branch", "Python", "pins", "installed", box=None)
+    table = Table(Column("release", no_wrap=True), "date", "branch", "runs on", "pins", "installed", box=None)
     for release in manifest.load(places.root()).releases:
         if branch in (None, release.branch):
-            pins = ", ".join(pin for pin in release.requirements if not pin.startswith(f"{release.framework}=="))
+            pins = ", ".join(
+                pin for pin in release.requirements if not pin.lower().startswith(f"{release.framework}==")
+            )
             there = "its own" if release.interpreter else "yes" if release.name in installed else ""
-            table.add_row(release.name, f"{release.date:%Y-%m-%d}", release.branch, release.python or "", pins, there)
+            table.add_row(release.name, f"{release.date:%Y-%m-%d}", release.branch, release.runs_on, pins, there)
     terminal.show(table)
 
 

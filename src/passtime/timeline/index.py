@@ -48,15 +48,19 @@ def update(path: Path, framework: str, announce: Callable[[str], None]) -> list[
     """Appends to the manifest at `path` what the index has beyond the framework's newest release; returns the names.
 
     New releases run on the newest release's Python and have its packages, each in the newest version that fits. One
-    that cannot be resolved is left out, saying why. Raises PasstimeError when the index cannot be read.
+    that cannot be resolved is left out, saying why. Raises PasstimeError when the index cannot be read, and for a
+    framework that is on none.
     """
     listed = [release for release in manifest.read(path) if release.branch == framework]
     if not listed:
         raise PasstimeError(f"{path} has no release of {framework}: add its first by hand")
     newest = listed[-1]
+    if newest.python is None:
+        raise PasstimeError(f"{framework} is on no Python package index: add its new releases to {path} by hand")
     versions = {release.version for release in listed}
     content = tomlkit.parse(path.read_text("utf-8"))
-    added = []
+    added: list[str] = []
+    end_of_branch = 1 + max(number for number, entry in enumerate(content["release"]) if _is_of(entry, framework))
     for upload in sorted(uploads(newest.framework), key=lambda upload: upload.date):
         name = f"{newest.framework}-{upload.version}"
         if str(upload.version) in versions:
@@ -75,7 +79,7 @@ def update(path: Path, framework: str, announce: Callable[[str], None]) -> list[
         entry.add("date", upload.date)
         entry.add("python", newest.python)
         entry.add("requirements", list(requirements))
-        content["release"].append(entry)
+        content["release"].insert(end_of_branch + len(added), entry)
         added.append(name)
     if added:
         written = path.with_suffix(".new")
@@ -83,6 +87,10 @@ def update(path: Path, framework: str, announce: Callable[[str], None]) -> list[
         manifest.read(written)
         written.replace(path)
     return added
+
+
+def _is_of(entry: Mapping[str, Any], branch: str) -> bool:
+    return bool(entry.get("branch", entry["framework"]) == branch)
 
 
 def uploads(package: str) -> list[Upload]:

@@ -24,16 +24,16 @@ NAME = re.compile(r"(?!.*(\.\.|\.lock$))[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9_+
 NAME_RULE = "letters, digits and . _ + -, without '..', and without '.' or '.lock' at the end"
 
 _REQUIRED = {"framework": str, "version": str, "date": datetime}
-_OPTIONAL = {"branch": str, "python": str, "requirements": list, "find_links": str, "interpreter": str}
+_OPTIONAL = {"branch": str, "python": str, "julia": str, "requirements": list, "find_links": str, "interpreter": str}
 
 
 @dataclass(frozen=True)
 class Release:
     """One version of a framework. The timeline's commit covers framework, version, date and branch, nothing else.
 
-    `date` is when it was uploaded, in UTC to the second. `python` is the Python of its runtime, `requirements` its
-    exact pins, `find_links` a page of wheels beside the index. A release with an `interpreter` stands there already:
-    nothing is installed.
+    `date` is when it was uploaded, in UTC to the second. `python` or `julia` is the language's version in its runtime,
+    `requirements` its exact pins, `find_links` a page of wheels beside the index. A release with an `interpreter`
+    stands there already: nothing is installed.
     """
 
     framework: str
@@ -41,6 +41,7 @@ class Release:
     date: datetime
     branch: str
     python: str | None = None
+    julia: str | None = None
     requirements: tuple[str, ...] = ()
     find_links: str | None = None
     interpreter: str | None = None
@@ -49,6 +50,13 @@ class Release:
     def name(self) -> str:
         """What users call it, and its tag: `torch-2.14.1`."""
         return f"{self.framework}-{self.version}"
+
+    @property
+    def runs_on(self) -> str:
+        """The language of its runtime and its version, "" where it does not say: `Python 3.11`, `Julia 1.10`."""
+        if self.julia is not None:
+            return f"Julia {self.julia}"
+        return f"Python {self.python}" if self.python is not None else ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,8 @@ def _release(entry: Mapping[str, Any], place: str) -> Release:
     for key in ("framework", "version", "branch"):
         if key in entry and not NAME.fullmatch(entry[key]):
             raise PasstimeError(f"{place}: {key} {entry[key]!r} may hold {NAME_RULE}")
+    if "python" in entry and "julia" in entry:
+        raise PasstimeError(f"{place}: a runtime has a python or a julia, not both")
     if not all(isinstance(pin, str) and "==" in pin for pin in entry.get("requirements", [])):
         raise PasstimeError(f"{place}: requirements are exact pins such as torch==2.14.1")
     if entry["date"].tzinfo is None:
@@ -127,6 +137,7 @@ def _release(entry: Mapping[str, Any], place: str) -> Release:
         date=entry["date"].astimezone(timezone.utc).replace(microsecond=0),
         branch=entry.get("branch", entry["framework"]),
         python=entry.get("python"),
+        julia=entry.get("julia"),
         requirements=tuple(entry.get("requirements", ())),
         find_links=entry.get("find_links"),
         interpreter=entry.get("interpreter"),

@@ -5,6 +5,7 @@ A new framework is one adapter under `worker/` and one entry here, beside its re
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,16 @@ from passtime.errors import PasstimeError
 from passtime.runtimes.store import Runtime
 
 _WORKER = Path(__file__).parent / "worker"
+_LAUNCH = str(_WORKER / "launch.py")
 
 
 def _python_worker(runtime: Runtime, adapter: Path, socket: Path) -> list[str]:
-    return [str(runtime.python), str(_WORKER / "launch.py"), "--adapter", str(adapter), "--socket", str(socket)]
+    return [str(runtime.interpreter), _LAUNCH, "--socket", str(socket), "--adapter", str(adapter)]
+
+
+def _julia_worker(runtime: Runtime, adapter: Path, socket: Path) -> list[str]:
+    julia = [str(runtime.interpreter), "--startup-file=no", str(adapter)]
+    return [sys.executable, _LAUNCH, "--socket", str(socket), "--resident", *julia]
 
 
 @dataclass(frozen=True)
@@ -24,22 +31,29 @@ class Framework:
     """A framework that passtime can time.
 
     `adapter` is the worker's code that knows the framework; `command` gives the command line of a worker in a
-    runtime, which listens at a socket.
+    runtime, which listens at a socket. `thread_variables` are set to the number of threads: what the libraries under
+    the framework read when they are loaded.
     """
 
     name: str
     adapter: Path
     command: Callable[[Runtime, Path, Path], list[str]] = _python_worker
+    thread_variables: tuple[str, ...] = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
     def worker_command(self, runtime: Runtime, socket: Path) -> list[str]:
         """The command line that starts this framework's worker in `runtime`, listening at `socket`."""
         return self.command(runtime, self.adapter, socket)
+
+    def worker_environment(self, runtime: Runtime, threads: int) -> dict[str, str]:
+        """The variables that its worker needs beside those that are inherited."""
+        return {**dict.fromkeys(self.thread_variables, str(threads)), **runtime.environment}
 
 
 FRAMEWORKS: dict[str, Framework] = {
     framework.name: framework
     for framework in [
         Framework("torch", _WORKER / "torch.py"),
+        Framework("flux", _WORKER / "flux/main.jl", _julia_worker, ("JULIA_NUM_THREADS", "OPENBLAS_NUM_THREADS")),
     ]
 }
 

@@ -18,7 +18,7 @@ def _command(runtime: Runtime, adapter: Path, socket: Path) -> list[str]:
     """A worker that knows its release: nothing is installed that could tell."""
     version = f"PASSTIME_FAKE_VERSION={runtime.release.partition('-')[2]}"
     script = Path(launch.__file__)
-    return ["env", version, str(runtime.python), str(script), "--adapter", str(adapter), "--socket", str(socket)]
+    return ["env", version, str(runtime.interpreter), str(script), "--adapter", str(adapter), "--socket", str(socket)]
 
 
 frameworks.FRAMEWORKS["fake"] = frameworks.Framework("fake", ADAPTER, _command)

@@ -50,8 +50,8 @@ def test_list_shows_whole_names_and_sizes(run):
     """A name is never cut, whatever the width, and both sizes are there."""
     run("install", "fakeframe-1.0")
     lines = run("list").stdout.splitlines()
-    assert lines[0].split() == ["release", "Python", "build", "by", "installed", "used", "GB", "own", "GB"]
-    assert lines[1].split()[:3] == ["fakeframe-1.0", HERE, "uv"]
+    assert lines[0].split() == ["release", "runs", "on", "build", "by", "installed", "used", "GB", "own", "GB"]
+    assert lines[1].split()[:4] == ["fakeframe-1.0", "Python", HERE, "uv"]
 
 
 def test_remove_and_prune(run):

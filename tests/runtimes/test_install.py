@@ -231,7 +231,7 @@ class TestCpuBuild:
         index(f"file://{tmp_path}/pypi")
         monkeypatch.setattr(install, "CPU_INDEX", f"file://{tmp_path}/cpu")
         for version, expected in (("1.0", "1.0+cpu"), ("2.0", "2.0")):
-            python = store.ensure(release(version)).python
+            python = store.ensure(release(version)).interpreter
             said = subprocess.run([python, "-c", "import fakeframe; print(fakeframe.__version__)"], capture_output=True)
             assert said.stdout.decode().strip() == expected
 
@@ -246,7 +246,7 @@ class TestCpuBuild:
 
         monkeypatch.setattr(install, "_run", fail)
         said: list[str] = []
-        assert store.ensure(release(), said.append).python.exists()
+        assert store.ensure(release(), said.append).interpreter.exists()
         assert [line for line in said if line.startswith("no CPU build of fakeframe-1.0")]
 
     def test_a_full_disk_is_not_filled_further(self, monkeypatch):
@@ -290,6 +290,6 @@ def test_a_python_too_old_for_virtualenv_makes_its_own_environment(wheels, tool)
         pytest.skip("no Python 3.7 here")
     made = store.ensure(release(python="3.7"))
     said = subprocess.run(
-        [made.python, "-c", "import fakeframe, sys; print(sys.version_info[:2])"], capture_output=True
+        [made.interpreter, "-c", "import fakeframe, sys; print(sys.version_info[:2])"], capture_output=True
     )
     assert said.stdout.decode().strip() == "(3, 7)"

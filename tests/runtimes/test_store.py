@@ -19,7 +19,7 @@ from tests.runtimes.conftest import release
 
 def version_in(runtime: store.Runtime) -> str:
     return subprocess.run(
-        [runtime.python, "-c", "import fakeframe; print(fakeframe.__version__)"],
+        [runtime.interpreter, "-c", "import fakeframe; print(fakeframe.__version__)"],
         check=True, capture_output=True, text=True,
     ).stdout.strip()  # fmt: skip
 
@@ -166,7 +166,7 @@ def test_the_least_recently_used_go_first(wheels):
 def test_what_is_running_is_not_removed(wheels, tmp_path):
     """A runtime with a process on its interpreter stays, whoever wants it gone."""
     made = store.ensure(release(), print)
-    command = [made.python, "-c", "print('here', flush=True); input()"]
+    command = [made.interpreter, "-c", "print('here', flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"here\n"
         with pytest.raises(PasstimeError, match=r"fakeframe-1\.0 is in use"):
@@ -202,7 +202,7 @@ def test_a_real_release_on_an_old_python_imports(tmp_path):
         pytest.skip(f"no Python {real.python} here")
     made = store.ensure(real, print)
     said = subprocess.run(
-        [made.python, "-c", "import torch, torchvision; print(torch.__version__, torchvision.__version__)"],
+        [made.interpreter, "-c", "import torch, torchvision; print(torch.__version__, torchvision.__version__)"],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     assert said.split()[0].startswith("1.4.0")

@@ -50,7 +50,7 @@ def worker(request):
         "PASSTIME_TEST_ADAPTER": str(Path(launch.__file__).with_name("torch.py")),
     }
     with supervisor.Worker(
-        request.param, lambda socket: worker_command(CHECKING, socket, runtime.python), environment
+        request.param, lambda socket: worker_command(CHECKING, socket, runtime.interpreter), environment
     ) as worker:
         yield worker
 

@@ -129,11 +129,10 @@ class PasstimeEnvironment(Environment):
         release = self.release
         if release.name not in self._workers:
             framework, runtime = frameworks.get(release.framework), self._runtimes[release.name]
-            threads = str(sampling.threads())
             self._workers[release.name] = Worker(
                 release.name,
                 lambda socket: framework.worker_command(runtime, socket),
-                {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+                {**os.environ, **framework.worker_environment(runtime, sampling.threads())},
             )
         worker = self._workers[release.name]
         worker.start()

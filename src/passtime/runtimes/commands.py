@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from rich.table import Column, Table
 
 from passtime import places, terminal
 from passtime.errors import PasstimeError
-from passtime.runtimes import store
+from passtime.runtimes import adopt, store
 from passtime.timeline import manifest
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -31,23 +32,40 @@ def install(names: Sequence[str]) -> None:
         if isinstance(runtime, PasstimeError):
             click.echo(str(runtime), err=True)
         else:
-            click.echo(f"{name}: {runtime.python}")
+            click.echo(f"{name}: {runtime.interpreter}")
     failed = [name for name, runtime in made.items() if isinstance(runtime, PasstimeError)]
     if failed:
         raise PasstimeError(f"not installed, as said above: {', '.join(failed)}")
 
 
+@runtimes.command("adopt")
+@click.argument("name", metavar="RELEASE")
+@click.option("--python", type=click.Path(path_type=Path), help="A Python that has the release.")
+@click.option("--julia", type=click.Path(path_type=Path), help="A Julia, with --project and --depot that have it.")
+@click.option("--project", type=click.Path(path_type=Path), help="The folder of a Project.toml.")
+@click.option("--depot", metavar="DIR[:DIR...]", help="Julia's depots, the first one writable.")
+@click.option("--load-path", metavar="DIR[:DIR...]", help="Where Julia finds packages beside the project.")
+def adopt_(
+    name: str, python: Path | None, julia: Path | None, project: Path | None, depot: str | None, load_path: str | None
+) -> None:
+    """Take what stands already for RELEASE: a Python, or a Julia with a project and a depot."""
+    release = manifest.load(places.root()).get(name)
+    runtime = adopt.adopt(release, python, julia, project, depot, load_path)
+    click.echo(f"{name}: {runtime.interpreter}")
+
+
 @runtimes.command("list")
 def list_() -> None:
     """Show what is installed, and its size on disk."""
-    table = Table(Column("release", no_wrap=True), "Python", "build", "by", "installed", "used", box=None)
+    table = Table(Column("release", no_wrap=True), "runs on", "build", "by", "installed", "used", box=None)
     table.add_column("GB", justify="right")
     table.add_column("own GB", justify="right")
     for runtime in store.installed():
         record = runtime.record
         table.add_row(
             runtime.release,
-            *(str(record.get(key, "")) for key in ("python", "build", "installer")),
+            f"Julia {record['julia']}" if record.get("julia") else f"Python {record.get('python', '')}",
+            *(str(record.get(key, "")) for key in ("build", "installer")),
             str(record.get("installed", ""))[:10],
             f"{runtime.last_use:%Y-%m-%d}",
             f"{runtime.total_bytes / 1e9:.2f}",

@@ -17,8 +17,9 @@ import sys
 import termios
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from passtime import uv
@@ -60,8 +61,16 @@ _MEANINGS = {
     "error sending request": _OUT_OF_REACH,
     "Failed to fetch": _OUT_OF_REACH,
     "No matching distribution found": _NO_WHEEL,
+    # Julia's package manager
+    "no registries have been installed": _OUT_OF_REACH,
+    "failed to clone from": _OUT_OF_REACH,
+    "could not download": _OUT_OF_REACH,
+    "Unable to automatically": _OUT_OF_REACH,
+    "RequestError": _OUT_OF_REACH,
     "was not found in the": _NO_WHEEL,
 }
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 _libc = ctypes.CDLL(None)  # loaded here, since a forked child had better load nothing
@@ -96,11 +105,11 @@ def make(release: Release, folder: Path, log: Path, announce: Announce, lock: in
     tool = uv.find()
     python = interpreters.require(release.python)
     installer = _uv(tool, python, folder) if tool else _pip(release.python, python, folder)
-    _run(release, installer.make_environment, log, lock)
+    run(release, installer.make_environment, log, lock)
     archive = ["--find-links", release.find_links] if release.find_links else []
     install = [*installer.install, *archive, *release.requirements]
     if not (_wants_cpu_build(release, announce) and _has_cpu_build(release, installer, install, log, announce, lock)):
-        _run(release, install, log, lock)
+        run(release, install, log, lock)
     return installer.name
 
 
@@ -171,7 +180,7 @@ def _has_cpu_build(
 ) -> bool:
     """Installs the CPU build; False where that fails: uv then looks for torch in the CPU index and nowhere else."""
     try:
-        _run(release, [*install, *installer.cpu_build], log, lock)
+        run(release, [*install, *installer.cpu_build], log, lock)
     except _Failed as error:
         if error.reason is _DISK_FULL:
             raise
@@ -191,8 +200,15 @@ def _is_cpu_index_reachable() -> bool:
         return False
 
 
-def _run(release: Release, command: Sequence[str], log: Path, lock: int) -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in _DRIVERS_OWN}
+def run(
+    release: Release, command: Sequence[str], log: Path, lock: int, variables: Mapping[str, str] = _NO_VARIABLES
+) -> None:
+    """Runs one of an installer's commands; `make` says what becomes of its output and of `lock`.
+
+    Raises PasstimeError, with what it said explained, when it fails.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in _DRIVERS_OWN}
+    environment = {**inherited, **variables}
     # On a terminal the installer is given one too, so that it draws its progress there; a copy is kept to explain.
     reader, writer = _terminal() if sys.stderr.isatty() else os.pipe()
     with open(reader, "rb", buffering=0) as output, open(log, "a+b") as written:

@@ -11,31 +11,36 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from passtime import places, uv
 from passtime.errors import PasstimeError
-from passtime.runtimes import install, interpreters
+from passtime.runtimes import install, interpreters, julia
 from passtime.runtimes.install import has_gpu as has_gpu
 from passtime.timeline.manifest import Release
 
 _RECORD = "runtime.json"
 _LAST_USE = "last-use"  # an empty file whose time stamp says when
 _MAKING = ".making-"
+_ADOPTED = "adopted"
 # A CUDA build of torch takes 5 GB.
 _NEEDED_BYTES = 6 * 10**9
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """A release that can be run: `python` is its interpreter, `path` its folder, None where it is the user's own."""
+    """A release that can be run: `interpreter` runs it, a Python or a Julia, with the variables in `environment`.
+
+    `path` is its folder, None where it is the user's own.
+    """
 
     release: str
     path: Path | None
-    python: Path
+    interpreter: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,20 +56,40 @@ class Installed:
 
 
 def find(release: Release) -> Runtime | None:
-    """The release's runtime, if it is there and has the Python and the pins that the manifest says.
+    """The release's runtime, if it is there and has the Python or Julia and the pins that the manifest says.
 
-    Raises PasstimeError for a release of the user's own whose interpreter is gone.
+    An adopted one is as its owner made it. Raises PasstimeError where the interpreter of someone's own is gone.
     """
     if release.interpreter is not None:
-        python = Path(release.interpreter)
-        if not os.access(python, os.X_OK):
-            raise PasstimeError(f"{release.name}: its interpreter {python} is gone; add it anew or remove its entry")
-        return Runtime(release.name, None, python)
+        interpreter = Path(release.interpreter)
+        if not os.access(interpreter, os.X_OK):
+            raise PasstimeError(
+                f"{release.name}: its interpreter {interpreter} is gone; add it anew or remove its entry"
+            )
+        return Runtime(release.name, None, interpreter)
     path = _folder() / release.name
-    python = path / "bin/python"
     record = _record(path)
-    is_as_said = record.get("python") == release.python and record.get("requirements") == list(release.requirements)
-    return Runtime(release.name, path, python) if is_as_said and os.access(python, os.X_OK) else None
+    runtime = _recorded(release.name, path, record)
+    is_there = os.access(runtime.interpreter, os.X_OK)
+    if record.get(_ADOPTED):
+        if not is_there:
+            raise PasstimeError(
+                f"{release.name}: its interpreter {runtime.interpreter} is gone; adopt another, or "
+                f"`passtime runtimes remove {release.name}`"
+            )
+        return runtime
+    said = {key: record.get(key) for key in ("python", "julia", "requirements")}
+    return runtime if is_there and said == _identity(release) else None
+
+
+def _identity(release: Release) -> dict[str, Any]:
+    """What makes an installed runtime the release's; another is stale."""
+    return {"python": release.python, "julia": release.julia, "requirements": list(release.requirements)}
+
+
+def _recorded(name: str, path: Path, record: Mapping[str, Any]) -> Runtime:
+    interpreter = Path(record.get("interpreter", path / "bin/python"))
+    return Runtime(name, path, interpreter, record.get("environment", {}))
 
 
 def _say(line: str) -> None:
@@ -106,10 +131,17 @@ def runnable(release: Release) -> str | None:
     """Why this machine cannot run the release; None where it can, as far as can be told without a network."""
     if release.interpreter is not None:
         return None if os.access(release.interpreter, os.X_OK) else f"{release.interpreter} is gone"
+    record = _record(_folder() / release.name)
+    if record.get(_ADOPTED):
+        return None if os.access(record["interpreter"], os.X_OK) else f"{record['interpreter']} is gone"
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         return f"{release.name} has wheels for Linux on x86-64, this is {sys.platform} on {os.uname().machine}"
-    if release.python is None or not release.requirements:
+    if not release.requirements:
         return f"{release.name} does not say how it is installed"
+    if release.julia is not None:
+        return None if julia.find(release.julia) else f"{release.name}: {julia.missing(release.julia)}"
+    if release.python is None:
+        return f"{release.name} names no Python: complete its entry in releases.toml"
     if interpreters.find(release.python) is None and uv.find() is None:
         return f"{release.name}: {interpreters.missing(release.python)}"
     return None
@@ -158,11 +190,13 @@ def prune(
 
 
 def is_in_use(path: Path) -> bool:
-    """Whether a process of this user runs on the interpreter in `path`."""
-    interpreter = f"{path}/bin/".encode()
-    for command_line in Path("/proc").glob("[0-9]*/cmdline"):
+    """Whether a process of this user runs on the interpreter in `path`, or on the depot there."""
+    interpreter, depot = f"{path}/bin/".encode(), f"JULIA_DEPOT_PATH={path}/".encode()
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if command_line.read_bytes().startswith(interpreter):
+            if (process / "cmdline").read_bytes().startswith(interpreter):
+                return True
+            if depot in (process / "environ").read_bytes():
                 return True
     return False
 
@@ -186,22 +220,67 @@ def _install(release: Release, announce: Callable[[str], None], lock: int) -> Ru
     start = time.monotonic()
     with _aside(release.name) as making:
         made = making / release.name
-        installer = install.make(release, made, log, announce, lock)
-        record = {
-            "release": release.name,
-            "requirements": list(release.requirements),
-            "python": release.python,
-            "installer": installer,
-            "installed": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "build": _build(made),
-        }
-        (made / _RECORD).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-        (made / _LAST_USE).touch()
+        record = {"release": release.name, **_identity(release), **_make(release, made, path, log, announce, lock)}
+        _write_record(made, record)
         if path.exists():  # stale: another Python or other pins
             path.rename(making / "stale")
         made.rename(path)
+    runtime = _recorded(release.name, path, record)
+    if release.julia is not None:
+        julia.settle(release, runtime.interpreter, runtime.environment, log, lock)
     announce(f"Installed {release.name} in {time.monotonic() - start:.0f} s")
-    return Runtime(release.name, path, path / "bin/python")
+    return runtime
+
+
+def adopt(release: Release, interpreter: Path, environment: Mapping[str, str]) -> Runtime:
+    """Makes what stands already the release's runtime: nothing is installed, and removing it removes this note alone.
+
+    Raises PasstimeError where a runtime that passtime installed is in the way.
+    """
+    path = _folder() / release.name
+    with _lock(release.name, _say), _aside(release.name) as making:
+        before = _record(path)
+        if before and not before.get(_ADOPTED):
+            raise PasstimeError(f"{release.name} is installed: `passtime runtimes remove {release.name}` first")
+        made = making / release.name
+        made.mkdir()
+        record = {
+            "release": release.name,
+            **_identity(release),
+            _ADOPTED: True,
+            "installer": _ADOPTED,
+            "installed": _now(),
+            "build": "",
+            "interpreter": str(interpreter),
+            "environment": dict(environment),
+        }
+        _write_record(made, record)
+        if path.exists():
+            path.rename(making / "before")
+        made.rename(path)
+    return _recorded(release.name, path, record)
+
+
+def _make(
+    release: Release, made: Path, path: Path, log: Path, announce: Callable[[str], None], lock: int
+) -> dict[str, Any]:
+    """Installs into `made`, which will be moved to `path`; gives what is to be remembered of it."""
+    if release.julia is not None:
+        interpreter = julia.make(release, made, log, lock)
+        environment = julia.environment(path / "project", path / "depot")
+        how = {"installer": "Pkg", "build": "", "interpreter": str(interpreter), "environment": environment}
+    else:
+        how = {"installer": install.make(release, made, log, announce, lock), "build": _build(made)}
+    return {**how, "installed": _now()}
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    (path / _RECORD).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    (path / _LAST_USE).touch()
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _build(path: Path) -> str:

@@ -102,6 +102,39 @@ def test_new_releases_are_appended_with_pins_that_go_together(package_index, rel
     assert releases.read_text().startswith(MANIFEST)
 
 
+ANOTHER = """
+# Another framework's, in another language.
+[[release]]
+framework = "other"
+version = "1.0"
+date = 2020-01-01T00:00:00Z
+julia = "1.10"
+requirements = ["Other==1.0"]
+"""
+
+
+@needs_uv
+def test_a_frameworks_releases_stay_together(package_index, releases):
+    """A new release follows its framework's newest, not what another framework has below it."""
+    releases.write_text(MANIFEST + ANOTHER)
+    folder, dates = package_index
+    for version in ("1.1", "1.2"):
+        wheel(folder, "fakeframe", version)
+        dates[f"fakeframe-{version}"] = "2020-02-01T00:00:00Z"
+        wheel(folder, "fakevision", f"0.{version}", f"fakeframe=={version}")
+    index.update(releases, "fakeframe", pytest.fail)
+    names = [release.name for release in manifest.read(releases)]
+    assert names == ["fakeframe-1.0", "fakeframe-1.1", "fakeframe-1.2", "other-1.0"]
+    assert releases.read_text().endswith(ANOTHER.lstrip())
+
+
+def test_a_framework_that_is_on_no_index_is_one_line(releases):
+    """What is no Python package is not looked for among them."""
+    releases.write_text(MANIFEST + ANOTHER)
+    with pytest.raises(PasstimeError, match="other is on no Python package index: add its new releases"):
+        index.update(releases, "other", pytest.fail)
+
+
 @needs_uv
 def test_a_release_without_its_companion_waits(package_index, releases):
     """Where no companion takes the release yet it is left out, saying so, and nothing is written."""

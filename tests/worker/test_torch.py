@@ -18,7 +18,7 @@ pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
 CHECKING = Path(__file__).with_name("checking_adapter.py")
-RELEASES = ("torch-1.4.0", "torch-2.15.0")
+RELEASES = ("torch-1.0.1", "torch-1.4.0", "torch-2.15.0")
 
 # Parameters of torchvision's models, by its documentation; layers by hand: weights and biases.
 PARAMETERS = {

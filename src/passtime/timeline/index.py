@@ -58,9 +58,8 @@ def update(path: Path, framework: str, announce: Callable[[str], None]) -> list[
     if newest.python is None:
         raise PasstimeError(f"{framework} is on no Python package index: add its new releases to {path} by hand")
     versions = {release.version for release in listed}
-    content = tomlkit.parse(path.read_text("utf-8"))
-    added: list[str] = []
-    end_of_branch = 1 + max(number for number, entry in enumerate(content["release"]) if _is_of(entry, framework))
+    entries = tomlkit.aot()
+    added = []
     for upload in sorted(uploads(newest.framework), key=lambda upload: upload.date):
         name = f"{newest.framework}-{upload.version}"
         if str(upload.version) in versions:
@@ -79,18 +78,28 @@ def update(path: Path, framework: str, announce: Callable[[str], None]) -> list[
         entry.add("date", upload.date)
         entry.add("python", newest.python)
         entry.add("requirements", list(requirements))
-        content["release"].insert(end_of_branch + len(added), entry)
+        entries.append(entry)
         added.append(name)
     if added:
         written = path.with_suffix(".new")
-        written.write_text(tomlkit.dumps(content), "utf-8")
+        written.write_text(
+            _with_entries(path.read_text("utf-8"), framework, tomlkit.dumps({"release": entries})), "utf-8"
+        )
         manifest.read(written)
         written.replace(path)
     return added
 
 
-def _is_of(entry: Mapping[str, Any], branch: str) -> bool:
-    return bool(entry.get("branch", entry["framework"]) == branch)
+def _with_entries(text: str, branch: str, entries: str) -> str:
+    """The manifest with more entries after the branch's last one: the comment above the next branch stays there."""
+    starts = [found.start() for found in re.finditer(r"^\[\[release\]\]", text, re.MULTILINE)]
+    listed = tomlkit.parse(text)["release"]
+    last = max(number for number, entry in enumerate(listed) if entry.get("branch", entry["framework"]) == branch)
+    end = starts[last + 1] if last + 1 < len(starts) else len(text)
+    # What stands between two entries, blank lines and comments, belongs to the second.
+    own = re.sub(r"(^\s*(#.*)?\n)+\Z", "", text[starts[last] : end], flags=re.MULTILINE)
+    cut = starts[last] + len(own)
+    return f"{text[:cut]}\n{entries.strip()}\n{text[cut:]}"
 
 
 def uploads(package: str) -> list[Upload]:

@@ -21,8 +21,8 @@ GOALS = {"resnet18": 0.02, "vgg16": 0.02, "conv3x3/1": 0.05, "dense": 0.05}
 @harness.release_option
 @click.option("--workload", "chosen", multiple=True, type=click.Choice(list(GOALS)), help="Only this; repeatable.")
 @click.option("--device", type=click.Choice(workloads.DEVICES), default="cpu", show_default=True)
-@click.option("--pairs", default=12, show_default=True, help="Pairs of samples for each pass, at the least.")
-@click.option("--seconds", default=10.0, show_default=True, help="Timer's own time for each pass, at the least.")
+@click.option("--pairs", default=20, show_default=True, help="Pairs of samples for each pass, at the least.")
+@click.option("--seconds", default=4.0, show_default=True, help="Timer's own time for each pass, at the least.")
 def main(release_name: str | None, chosen: Sequence[str], device: str, pairs: int, seconds: float) -> None:
     """Compare a worker's times with those of torch's own Timer, in one release, at one number of threads."""
     release, runtime = harness.runtime_of(release_name)

@@ -14,6 +14,7 @@ from passtime.errors import PasstimeError
 # Imported when asked for, so that a room that does not import breaks no other's commands.
 _ROOMS = {
     "dashboard": "passtime.dashboard",
+    "parity": "passtime.parity.commands",
     "runtimes": "passtime.runtimes.commands",
     "timeline": "passtime.timeline.commands",
 }

@@ -5,6 +5,7 @@ A new framework is one adapter under `worker/` and one entry here, beside its re
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from passtime.errors import PasstimeError
 from passtime.runtimes.store import Runtime
+from passtime.worker.supervisor import Worker
 
 _WORKER = Path(__file__).parent / "worker"
 _LAUNCH = str(_WORKER / "launch.py")
@@ -43,6 +45,11 @@ class Framework:
     def worker_command(self, runtime: Runtime, socket: Path) -> list[str]:
         """The command line that starts this framework's worker in `runtime`, listening at `socket`."""
         return self.command(runtime, self.adapter, socket)
+
+    def worker(self, runtime: Runtime, threads: int) -> Worker:
+        """A worker of this framework in `runtime`, not started yet."""
+        environment = {**os.environ, **self.worker_environment(runtime, threads)}
+        return Worker(runtime.release, lambda socket: self.worker_command(runtime, socket), environment)
 
     def worker_environment(self, runtime: Runtime, threads: int) -> dict[str, str]:
         """The variables that its worker needs beside those that are inherited."""

@@ -87,7 +87,7 @@ class Workload:
         self._seconds = seconds
         self._device = device
         self._noise = noise
-        self._mishap = mishap
+        self.mishap = mishap
         self._report = report
         self._random = random.Random(0)
         self._passes = dict.fromkeys(seconds, 0)
@@ -119,8 +119,8 @@ class Workload:
         if self._report:
             _tell(self._report)
             self._report = ""
-        if done == 1 and self._mishap:
-            self._suffer(self._mishap)
+        if done == 1 and self.mishap:
+            self._suffer(self.mishap)
         slowness = FIRST_PASSES[done] if done < len(FIRST_PASSES) else 1.0
         self._device.take(self._seconds[name] * slowness * max(0.5, self._random.gauss(1.0, self._noise)))
         return f"output of {name}"
@@ -161,6 +161,24 @@ def build(request: dict, session: str) -> Workload:
     seconds = {name: value * slowness for name, value in pass_seconds(workload).items()}
     report = f"{workload} {device} {session}"
     return Workload(seconds, Device(clock, asynchronous=device == "gpu"), mishap=mishap, report=report)
+
+
+def exchange(workload: Workload, folder: str, role: str) -> dict[str, object]:
+    """A step whose output is the input and whose gradients are twice that, and nearly nothing; mishaps change it."""
+    import numpy  # not above: its threads would be forked
+
+    for _ in range(2):
+        workload.forward()  # the second is where a mishap befalls it
+    if role == protocol.REFERENCE:
+        numpy.save(f"{folder}/input.npy", numpy.linspace(-1, 1, 101, dtype=numpy.float32))
+    values = numpy.load(f"{folder}/input.npy")
+    rounding = 1e-9 if role == protocol.REFERENCE else -1e-9
+    output = {"shifted": values * 1.1, "not_a_number": values * numpy.nan}.get(workload.mishap, values)
+    slope = 3 if workload.mishap == "steeper" else 2
+    for name, array in (("output", output), ("gradient-0", slope * values), ("gradient-1", rounding * values)):
+        numpy.save(f"{folder}/{role}-{name}.npy", array)
+    parameters = PARAMETERS + 1 if workload.mishap == "larger" else PARAMETERS
+    return {"parameters": parameters, "gradients": 2, "output_shape": [101]}
 
 
 def provenance(workload: Workload) -> dict[str, object]:

@@ -192,7 +192,7 @@ def test_an_installer_draws_its_progress_on_a_terminal(tmp_path, monkeypatch):
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 77, 0, 0))
         for name, stream in (("terminal", terminal), ("elsewhere", elsewhere)):
             monkeypatch.setattr(sys, "stderr", stream)
-            install._run(release(), [sys.executable, "-c", tell], tmp_path / name, elsewhere.fileno())
+            install.run(release(), [sys.executable, "-c", tell], tmp_path / name, elsewhere.fileno())
     assert (tmp_path / "terminal").read_text().strip() == "columns 77"
     assert (tmp_path / "elsewhere").read_text().strip() == "columns none"
 
@@ -208,14 +208,14 @@ class TestCpuBuild:
     @pytest.fixture
     def asked(self, monkeypatch) -> list[bool]:
         """Whether each attempt to install asked uv for the CPU build."""
-        asked, run = [], install._run
+        asked, run = [], install.run
 
         def note(release, command, log, lock):
             if "install" in command:
                 asked.append("--torch-backend" in command)
             run(release, command, log, lock)
 
-        monkeypatch.setattr(install, "_run", note)
+        monkeypatch.setattr(install, "run", note)
         return asked
 
     def test_pip_prefers_it(self, wheels, tool, tmp_path, monkeypatch, index):
@@ -237,21 +237,21 @@ class TestCpuBuild:
 
     def test_a_release_that_has_none_is_installed_all_the_same(self, asked, monkeypatch):
         """Where uv fails with the CPU index, a line says so and the package index's build is taken."""
-        run = install._run
+        run = install.run
 
         def fail(release, command, log, lock):
             if "--torch-backend" in command:
                 command = [sys.executable, "-c", "import sys; sys.exit('there is no version of torch==1.0.0')"]
             run(release, command, log, lock)
 
-        monkeypatch.setattr(install, "_run", fail)
+        monkeypatch.setattr(install, "run", fail)
         said: list[str] = []
         assert store.ensure(release(), said.append).interpreter.exists()
         assert [line for line in said if line.startswith("no CPU build of fakeframe-1.0")]
 
     def test_a_full_disk_is_not_filled_further(self, monkeypatch):
         """The larger build is not tried when the smaller one did not fit."""
-        attempts, run = [], install._run
+        attempts, run = [], install.run
 
         def full(release, command, log, lock):
             if "install" in command:
@@ -259,7 +259,7 @@ class TestCpuBuild:
                 command = [sys.executable, "-c", "import sys; sys.exit('No space left on device')"]
             run(release, command, log, lock)
 
-        monkeypatch.setattr(install, "_run", full)
+        monkeypatch.setattr(install, "run", full)
         with pytest.raises(PasstimeError, match="the disk is full"):
             store.ensure(release())
         assert len(attempts) == 1

@@ -95,7 +95,9 @@ def test_provenance_comes_with_every_reply(start):
     """What explains a number is told with it, under one prefix, beside what was measured."""
     reply = start().ask("sample", "total", "resnet18")
     provenance = {name for name in reply if name.startswith("provenance.")}
-    assert provenance >= {f"provenance.{name}" for name in ("threads", "load", "warmup_passes", "interpreter")}
+    assert provenance >= {
+        f"provenance.{name}" for name in ("threads", "load", "warmup_passes", "page_faults_per_pass", "interpreter")
+    }
     assert (reply["workload"], reply["device"], reply["pass"]) == ("resnet18", "cpu", "total")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -129,11 +128,7 @@ class PasstimeEnvironment(Environment):
         release = self.release
         if release.name not in self._workers:
             framework, runtime = frameworks.get(release.framework), self._runtimes[release.name]
-            self._workers[release.name] = Worker(
-                release.name,
-                lambda socket: framework.worker_command(runtime, socket),
-                {**os.environ, **framework.worker_environment(runtime, sampling.threads())},
-            )
+            self._workers[release.name] = framework.worker(runtime, sampling.threads())
         worker = self._workers[release.name]
         worker.start()
         return worker

@@ -25,7 +25,17 @@ LONGEST_LINE_BYTES = 1 << 20
 
 _NUMBER = (int, float)
 
-# The fields of a sample or memory request, beside `request`, and what each must be.
+# The requests that a session answers, and the passes that each may name.
+_ANSWERS = {
+    "sample": ("forward", "backward", "total", "inference"),
+    "memory": ("total", "inference"),
+    "parity": ("total",),
+}
+
+# Who of two workers brings the weights and the input, and who takes them over.
+REFERENCE, FOLLOWER = "reference", "follower"
+
+# The fields of these requests, beside `request`, and what each must be.
 _FIELDS: Dict[str, Any] = {
     "pass": str,
     "workload": str,
@@ -47,6 +57,9 @@ _FIELDS: Dict[str, Any] = {
     "warmup_tolerance": _NUMBER,
     "warmup_seconds": _NUMBER,
 }
+
+# Of a parity request, beside those.
+_PARITY_FIELDS: Dict[str, Any] = {"folder": str, "role": str}
 
 
 class Failure(Exception):
@@ -90,16 +103,18 @@ def check(request: dict) -> None:
     kind = request.get("request")
     if kind == "hello":
         return
-    if kind not in ("sample", "memory"):
+    if kind not in _ANSWERS:
         raise Failure(BAD_REQUEST, f"no such request: {kind}")
-    for field, types in _FIELDS.items():
+    fields = {**_FIELDS, **_PARITY_FIELDS} if kind == "parity" else _FIELDS
+    for field, types in fields.items():
         if field not in request:
             raise Failure(BAD_REQUEST, f"the {kind} request lacks {field}")
         if not isinstance(request[field], types) or isinstance(request[field], bool):
             raise Failure(BAD_REQUEST, f"{field} cannot be {request[field]!r}")
-    answers = ("forward", "backward", "total", "inference") if kind == "sample" else ("total", "inference")
-    if request["pass"] not in answers:
-        raise Failure(BAD_REQUEST, f"a {kind} request's pass is one of {', '.join(answers)}")
+    if request["pass"] not in _ANSWERS[kind]:
+        raise Failure(BAD_REQUEST, f"a {kind} request's pass is one of {', '.join(_ANSWERS[kind])}")
+    if kind == "parity" and request["role"] not in (REFERENCE, FOLLOWER):
+        raise Failure(BAD_REQUEST, f"a parity request's role is {REFERENCE} or {FOLLOWER}, not {request['role']!r}")
 
 
 def session_of(request: dict) -> str:

@@ -31,6 +31,12 @@ class Samples:
         self.warmup_passes = warmup_passes
         self.elapsed_seconds: Dict[str, List[float]] = {}
 
+    @property
+    def passes(self) -> int:
+        """How many times the workload was run, warm-up included; a training step counts once."""
+        taken = max(map(len, self.elapsed_seconds.values()))
+        return self.warmup_passes + taken * self.passes_per_sample
+
 
 def sample(workload: Any, session: str, policy: dict, clock: Callable[[], float]) -> Samples:
     """Warms up, then samples until the medians are tight enough or a bound is reached.

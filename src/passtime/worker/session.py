@@ -8,6 +8,7 @@ An adapter is a module with
 - `build(request, session)`: the workload on its device, with the operations that `passtime.worker.sampler` needs, and
   `peak_bytes()`, the allocator's peak, None where only the process's own memory tells;
 - `provenance(workload)`: flat settings and versions that explain a number;
+- `exchange(workload, folder, role)`: a step on arrays that two workers share, see docs/protocol.md; gives flat fields;
 - `error_kind(error)`: `protocol.OUT_OF_MEMORY`, `UNAVAILABLE` or `FAILED` for an exception of the framework.
 
 Whatever it cannot give, it raises as `protocol.Failure`.
@@ -28,8 +29,9 @@ def run(adapter: Any, request: dict) -> dict:
 
     A training session answers forward, backward and total from the same steps, and the memory of those steps.
     """
+    answer = _exchange if request["request"] == "parity" else _measure
     try:
-        return {"replies": _measure(adapter, request)}
+        return {"replies": answer(adapter, request)}
     except protocol.Failure as failure:
         return {"error": failure.reply()}
     except MemoryError:
@@ -47,7 +49,9 @@ def _measure(adapter: Any, request: dict) -> Dict[str, dict]:
     # A collection in the middle of a pass would be measured with it.
     gc.collect()
     gc.disable()
+    faults_before = watch.page_faults()
     samples = sampler.sample(workload, session, request, adapter.clock)
+    page_faults = watch.page_faults() - faults_before
     peak_bytes = workload.peak_bytes()
     provenance = {
         "framework": adapter.FRAMEWORK,
@@ -55,6 +59,7 @@ def _measure(adapter: Any, request: dict) -> Dict[str, dict]:
         "load": round(watch.load, 2),
         "others_cpus": round(watch.others_cpus(), 2),
         "warmup_passes": samples.warmup_passes,
+        "page_faults_per_pass": page_faults // samples.passes,
     }
     if peak_bytes is None:
         peak_bytes = watch.peak_bytes()
@@ -62,6 +67,13 @@ def _measure(adapter: Any, request: dict) -> Dict[str, dict]:
     for name, ratio in sampler.device_clock_ratios(workload, samples).items():
         provenance["event_over_wall." + name] = round(ratio, 4)
     return _replies(request, samples, peak_bytes, provenance)
+
+
+def _exchange(adapter: Any, request: dict) -> Dict[str, dict]:
+    workload = adapter.build(request, "training")
+    said = adapter.exchange(workload, request["folder"], request["role"])
+    named = {name: request[name] for name in ("pass", "workload", "device")}
+    return {"parity total": {"reply": "parity", **named, **said}}
 
 
 def _replies(request: dict, samples: sampler.Samples, peak_bytes: int, provenance: dict) -> Dict[str, dict]:

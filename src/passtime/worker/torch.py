@@ -74,6 +74,7 @@ class Workload:
     """A module, its input and its output gradient of ones; on the CPU, where an operation returns when it is done."""
 
     def __init__(self, module: Any, batch: Any, session: str) -> None:
+        self.module = module
         self.parameters = list(module.parameters())
         self.batch = batch
         self.output_shape: Optional[List[int]] = None
@@ -197,6 +198,51 @@ def _tile_into(values: Any, tile: Any) -> None:
     whole = values.numel() // _TILE_LENGTH * _TILE_LENGTH
     values[:whole].view(-1, _TILE_LENGTH).copy_(tile.expand(whole // _TILE_LENGTH, _TILE_LENGTH))
     values[whole:].copy_(tile[: values.numel() - whole])
+
+
+def exchange(workload: Workload, folder: str, role: str) -> Dict[str, Any]:
+    """One training step on the arrays in `folder`; its output and its gradients are written beside them.
+
+    The reference writes its parameters, its input and an output gradient; the follower takes them over, which raises
+    Failure where it has others. Dropout, which chooses by chance, is off.
+    """
+    import numpy  # type: ignore[import-not-found, unused-ignore]
+
+    def write(name: str, values: Any) -> None:
+        numpy.save(os.path.join(folder, name + ".npy"), values.detach().cpu().contiguous().numpy())
+
+    def take(name: str, into: Any) -> None:
+        path = os.path.join(folder, name + ".npy")
+        shape = list(into.shape)
+        found = list(numpy.load(path, mmap_mode="r").shape) if os.path.exists(path) else "none"
+        if found != shape:
+            raise protocol.Failure(protocol.FAILED, f"{name} has shape {shape} here, the reference's {found}")
+        into.data.copy_(torch.from_numpy(numpy.load(path)))
+
+    for module in workload.module.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.eval()
+    shared = {f"parameter-{index}": values for index, values in enumerate(workload.parameters)}
+    shared["input"] = workload.batch
+    for name, values in shared.items():
+        (write if role == protocol.REFERENCE else take)(name, values)
+    output = workload.forward()
+    gradient = _repeated(torch.tensor(_normal_tile()), list(output.shape)).to(output.device)
+    if role == protocol.REFERENCE:
+        write("output_gradient", gradient)
+    else:
+        take("output_gradient", gradient)
+    workload.prepare()
+    output.backward(gradient)
+    write(role + "-output", output)
+    leaves = workload.parameters or [workload.batch]
+    for index, leaf in enumerate(leaves):
+        write(f"{role}-gradient-{index}", leaf.grad)
+    return {
+        "parameters": sum(parameter.numel() for parameter in workload.parameters),
+        "gradients": len(leaves),
+        "output_shape": list(output.shape),
+    }
 
 
 def provenance(workload: Workload) -> Dict[str, Any]:

@@ -2,6 +2,7 @@
 # ruff: noqa: UP006, UP035
 
 import os
+import resource
 import time
 from typing import Dict
 
@@ -19,6 +20,10 @@ class Watch:
         """How many CPUs other processes kept busy on average: what the load at the start cannot tell."""
         spent_seconds = time.perf_counter() - self._start
         return max(0.0, _others_cpu_seconds() - self._others_cpu_seconds) / spent_seconds
+
+    def page_faults(self) -> int:
+        """How often this process touched memory that it had to be given first, again where it had given it back."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
     def peak_bytes(self) -> int:
         """The most data that this process held, beyond what it held at the start.

@@ -1,0 +1,61 @@
+"""What was checked, kept beside the results: one line for two releases, a workload and a device."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from passtime.errors import PasstimeError
+from passtime.parity.compare import Parity
+
+# Not *.json: asv takes each of those for a result.
+FILE = "parity.jsonl"
+
+HOLDS, DIFFERS, UNCHECKED = "holds", "differs", "unchecked"
+
+_KEY = ("releases", "workload", "device")
+
+
+class Record:
+    """The checks in a results folder. Raises PasstimeError, with the line, for a damaged file."""
+
+    def __init__(self, results: Path) -> None:
+        self._path = results / FILE
+        self._lines: dict[tuple, dict[str, Any]] = {}
+        text = self._path.read_text("utf-8") if self._path.exists() else ""
+        for number, line in enumerate(text.splitlines(), start=1):
+            try:
+                entry = json.loads(line)
+                self._lines[_key(entry["releases"], entry["workload"], entry["device"])] = entry
+            except (ValueError, KeyError, TypeError):
+                raise PasstimeError(
+                    f"{self._path}, line {number} is damaged: remove the line, and check those releases again"
+                ) from None
+
+    def state(self, release: str, other: str, workload: str, device: str) -> str:
+        """Whether the two do the same work: `holds`, `differs` or `unchecked`; a release always does its own."""
+        if release == other:
+            return HOLDS
+        entry = self._lines.get(_key([release, other], workload, device))
+        return UNCHECKED if entry is None else DIFFERS if entry["difference"] else HOLDS
+
+    def keep(self, reference: str, follower: str, parity: Parity) -> None:
+        """Keeps a check in place of an earlier one of the same; on disk at once, whole."""
+        entry = {"releases": [reference, follower], **asdict(parity)}
+        for name in ("output_error", "gradient_error"):
+            entry[name] = float(f"{entry[name]:.2g}") if math.isfinite(entry[name]) else None
+        entry["checked"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._lines[_key([reference, follower], parity.workload, parity.device)] = entry
+        ordered = sorted(self._lines.values(), key=lambda entry: [entry[name] for name in _KEY])
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        written = self._path.with_suffix(".new")
+        written.write_text("".join(json.dumps(entry) + "\n" for entry in ordered), "utf-8")
+        written.replace(self._path)
+
+
+def _key(releases: list[str], workload: str, device: str) -> tuple:
+    return frozenset(releases), workload, device

@@ -1,0 +1,48 @@
+"""What was checked is kept, and found again."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from passtime.errors import PasstimeError
+from passtime.parity.compare import Parity
+from passtime.parity.record import DIFFERS, FILE, HOLDS, UNCHECKED, Record
+
+SAME = Parity("dense", "cpu", 1000, (1, 512), 1.2345e-7, 0.0, "")
+OTHER = dataclasses.replace(SAME, output_error=float("nan"), difference="parameters: 1001, not 1000")
+
+
+def test_a_check_is_found_in_either_order(tmp_path):
+    """That A does B's work is that B does A's; nothing is said of another workload, device or release."""
+    Record(tmp_path).keep("torch-2.14.1", "flux-0.12.1", SAME)
+    record = Record(tmp_path)
+    assert record.state("flux-0.12.1", "torch-2.14.1", "dense", "cpu") == HOLDS
+    assert record.state("torch-2.14.1", "flux-0.12.1", "dense", "gpu") == UNCHECKED
+    assert record.state("torch-2.14.1", "flux-0.12.1", "vgg16", "cpu") == UNCHECKED
+    assert record.state("torch-2.15.0", "flux-0.12.1", "dense", "cpu") == UNCHECKED
+
+
+def test_a_release_does_its_own_work(tmp_path):
+    """A release needs no check against itself."""
+    assert Record(tmp_path).state("torch-2.14.1", "torch-2.14.1", "dense", "cpu") == HOLDS
+
+
+def test_a_later_check_takes_the_place_of_an_earlier_one(tmp_path):
+    """One line for two releases, a workload and a device, whichever was the reference."""
+    Record(tmp_path).keep("torch-2.14.1", "flux-0.12.1", SAME)
+    Record(tmp_path).keep("flux-0.12.1", "torch-2.14.1", OTHER)
+    assert Record(tmp_path).state("torch-2.14.1", "flux-0.12.1", "dense", "cpu") == DIFFERS
+    lines = (tmp_path / FILE).read_text().splitlines()
+    assert len(lines) == 1
+    assert "NaN" not in lines[0]
+
+
+def test_a_damaged_line_is_told(tmp_path):
+    """The line names the file, the line in it, and the way out."""
+    Record(tmp_path).keep("torch-2.14.1", "flux-0.12.1", SAME)
+    with open(tmp_path / FILE, "a") as file:
+        file.write('{"releases": 1}\n')
+    with pytest.raises(PasstimeError, match=r"parity\.jsonl, line 2 is damaged: remove the line"):
+        Record(tmp_path)

@@ -11,7 +11,7 @@ from typing import Callable
 
 from passtime.worker.protocol import FAILED, Failure
 
-_PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG = 1
 
 
 class Child:
@@ -45,7 +45,7 @@ class Child:
         try:
             return json.loads(self._written.decode("utf-8"))
         except ValueError:
-            raise Failure(FAILED, _cause_of_death(status)) from None
+            raise Failure(FAILED, cause_of_death(status)) from None
 
     def kill(self) -> None:
         """Ends the child, in whatever it is; returns when it is gone."""
@@ -60,7 +60,7 @@ def _be_child(parent: int, work: Callable[[], dict], close_inherited: Callable[[
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         # The kernel kills the child when the parent dies, whatever the cause.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)  # it died before that
         close_inherited()
@@ -81,7 +81,8 @@ def _be_child(parent: int, work: Callable[[], dict], close_inherited: Callable[[
     os._exit(status)
 
 
-def _cause_of_death(status: int) -> str:
+def cause_of_death(status: int) -> str:
+    """One line for a status as `os.waitpid` gives it."""
     if not os.WIFSIGNALED(status):
         return f"the worker's session ended with exit status {os.WEXITSTATUS(status)}; the worker's log says why"
     name = signal.Signals(os.WTERMSIG(status)).name

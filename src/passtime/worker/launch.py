@@ -1,4 +1,6 @@
-"""Starts a worker: `PYTHON launch.py --adapter ADAPTER.py --socket PATH`, run by the runtime's own interpreter.
+"""Starts a worker: `PYTHON launch.py --socket PATH --adapter ADAPTER.py`, run by the runtime's own interpreter.
+
+Or `--resident COMMAND...` instead of the adapter, for a worker whose sessions another program runs.
 
 passtime is not installed in runtimes. This gives the worker's modules their names, `passtime.worker.*`, by stub
 packages, and takes this folder off the import path, where `torch.py` would hide the framework.
@@ -16,8 +18,10 @@ from typing import Any
 def main() -> None:
     folder = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(description="Serves one framework's passes over a Unix-domain socket.")
-    parser.add_argument("--adapter", required=True, help="the file that knows the framework")
     parser.add_argument("--socket", required=True, help="the path to listen at")
+    sessions = parser.add_mutually_exclusive_group(required=True)
+    sessions.add_argument("--adapter", help="the file that knows the framework")
+    sessions.add_argument("--resident", nargs=argparse.REMAINDER, help="the command of the process that knows it")
     arguments = parser.parse_args()
 
     sys.path[:] = [place for place in sys.path if os.path.abspath(place) != folder]
@@ -26,7 +30,11 @@ def main() -> None:
         package.__path__ = path
         sys.modules[name] = package
     server = importlib.import_module("passtime.worker.server")
-    server.serve(_load(arguments.adapter), arguments.socket)
+    if arguments.adapter:
+        source = importlib.import_module("passtime.worker.forked").Forked(_load(arguments.adapter))
+    else:
+        source = importlib.import_module("passtime.worker.resident").Resident(arguments.resident)
+    server.serve(source, arguments.socket)
     # Taking a framework apart, module by module, takes seconds that whoever stops this worker would wait.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""The worker's parent process: it imported the framework once, and forks a child for each session.
+"""The worker's parent process: it has sessions run, one at a time, and hands out their replies.
 
 It runs no operator, starts no thread and touches no GPU: a framework that has done so hangs in a forked child. One
-loop waits for all there is to wait for: standard input, whose end is the end of the worker; clients; the child's
+loop waits for all there is to wait for: standard input, whose end is the end of the worker; clients; the session's
 result. So a client that hangs up ends its session in the middle of a pass, and the death of whoever started the
 worker ends everything.
 """
@@ -15,19 +15,23 @@ import selectors
 import signal
 import socket
 import sys
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
-from passtime.worker import protocol, session
-from passtime.worker.child import Child
+from passtime.worker import protocol
 
 # A client that does not take its few kilobytes in this time is gone.
 _SEND_SECONDS = 5.0
 
 
-def serve(adapter: Any, path: str) -> None:
+def serve(source: Any, path: str) -> None:
     """Answers requests at the socket `path` until standard input ends; then removes the socket.
 
     Its folder is removed too if that leaves it empty: whoever made it may have been killed.
+
+    `source` runs the sessions (`forked.py`, `resident.py`): `session(request, close_inherited)` starts one, and
+    `probe(close_inherited)` the look at the framework and its devices; each gives something that a selector takes, with
+    `read()`, `document()` and `kill()` as `Child` has them. `unprobed(failure)` says what to do where that look failed.
+    `close()` ends what stays between sessions.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # Whoever sees the socket may connect: it gets its name once it listens.
@@ -36,7 +40,7 @@ def serve(adapter: Any, path: str) -> None:
     os.rename(path + ".new", path)
     try:
         signal.signal(signal.SIGTERM, _exit)
-        _Server(adapter, listener).run()
+        _Server(source, listener).run()
     finally:
         listener.close()
         os.unlink(path)
@@ -57,8 +61,8 @@ class _Client:
 
 
 class _Server:
-    def __init__(self, adapter: Any, listener: socket.socket) -> None:
-        self._adapter = adapter
+    def __init__(self, source: Any, listener: socket.socket) -> None:
+        self._source = source
         self._listener = listener
         self._selector = selectors.PollSelector()
         self._is_ended = False
@@ -66,9 +70,9 @@ class _Server:
         # The request whose reply a client waits for, in the order of their coming.
         self._waiting: Dict[_Client, dict] = {}
         # The session that runs, and the client that it runs for; none for the look at the devices at the start.
-        self._child: Optional[Child] = None
+        self._running: Any = None
         self._served: Optional[_Client] = None
-        self._devices: Optional[List[str]] = None
+        self._identity: Optional[dict] = None
         # What was measured and not asked for yet: of each session, the replies by "sample forward" and the like.
         self._store: Dict[str, Dict[str, dict]] = {}
 
@@ -76,15 +80,16 @@ class _Server:
         self._selector.register(0, selectors.EVENT_READ, self._read_standard_input)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         try:
-            self._fork(functools.partial(session.probe, self._adapter))
+            self._watch(self._source.probe(self._close_inherited))
             while not self._is_ended:
                 for key, _ in self._selector.select():
                     key.data()
                 while self._advance():
                     pass
         finally:
-            if self._child is not None:
-                self._child.kill()
+            if self._running is not None:
+                self._running.kill()
+            self._source.close()
 
     # What is waited for. What an event is about may be gone by an event before it in the same round.
 
@@ -110,17 +115,17 @@ class _Server:
         else:
             self._drop(client)
 
-    def _read_child(self, child: Child) -> None:
-        if child is not self._child or child.read():
+    def _read_running(self, running: Any) -> None:
+        if running is not self._running or running.read():
             return
-        self._selector.unregister(child)
-        client, self._child, self._served = self._served, None, None
+        self._selector.unregister(running)
+        client, self._running, self._served = self._served, None, None
         try:
-            document = child.document()
+            document = running.document()
         except protocol.Failure as failure:
-            document = {"error": failure.reply()}
+            document = {"error": failure.reply()} if client else self._source.unprobed(failure)
         if client is None:
-            self._devices = document.get("devices", ["cpu"])
+            self._identity = document
         else:
             self._finish_session(client, document)
 
@@ -136,9 +141,14 @@ class _Server:
             if reply is not None:
                 self._answer(client, reply)
                 moved = True
-        if self._child is None and self._waiting:
+        if self._running is None and self._waiting:
             self._served, request = next(iter(self._waiting.items()))
-            self._fork(functools.partial(session.run, self._adapter, request))
+            try:
+                self._watch(self._source.session(request, self._close_inherited))
+            except protocol.Failure as failure:
+                client, self._served = self._served, None
+                self._finish_session(client, {"error": failure.reply()})
+                moved = True
         return moved
 
     def _take_request(self, client: _Client) -> bool:
@@ -160,15 +170,9 @@ class _Server:
         if request["request"] != "hello":
             # Handed out once: asked for again, it is measured again.
             return self._store.get(_session_key(request), {}).pop(_reply_key(request), None)
-        if self._devices is None:
+        if self._identity is None:
             return None
-        return {
-            "reply": "hello",
-            "protocol": protocol.VERSION,
-            "framework": self._adapter.FRAMEWORK,
-            "version": self._adapter.VERSION,
-            "devices": self._devices,
-        }
+        return {"reply": "hello", "protocol": protocol.VERSION, **self._identity}
 
     def _finish_session(self, client: _Client, document: dict) -> None:
         request = self._waiting[client]
@@ -192,14 +196,14 @@ class _Server:
         client.connection.close()
         self._clients.remove(client)
         self._waiting.pop(client, None)
-        if client is self._served and self._child is not None:
-            self._selector.unregister(self._child)
-            self._child.kill()
-            self._child = self._served = None
+        if client is self._served and self._running is not None:
+            self._selector.unregister(self._running)
+            self._running.kill()
+            self._running = self._served = None
 
-    def _fork(self, work: Callable[[], dict]) -> None:
-        child = self._child = Child(work, self._close_inherited)
-        self._selector.register(child, selectors.EVENT_READ, functools.partial(self._read_child, child))
+    def _watch(self, running: Any) -> None:
+        self._running = running
+        self._selector.register(running, selectors.EVENT_READ, functools.partial(self._read_running, running))
 
     def _close_inherited(self) -> None:
         self._selector.close()

@@ -18,7 +18,7 @@ Whatever it cannot give, it raises as `protocol.Failure`.
 import gc
 import platform
 import traceback
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from passtime.worker import protocol, sampler
 from passtime.worker.watch import Watch
@@ -100,9 +100,15 @@ def _first_line(error: BaseException) -> str:
 
 
 def probe(adapter: Any) -> dict:
-    """The devices that the framework sees; only the CPU where looking for others fails."""
+    """Which framework this is and the devices that it sees; only the CPU where looking for others fails."""
     try:
-        return {"devices": adapter.devices()}
+        devices = adapter.devices()
     except Exception:
         traceback.print_exc()
-        return {"devices": ["cpu"]}
+        devices = ["cpu"]
+    return identity(adapter, devices)
+
+
+def identity(adapter: Any, devices: List[str]) -> dict:
+    """What a worker says of itself."""
+    return {"framework": adapter.FRAMEWORK, "version": adapter.VERSION, "devices": devices}

@@ -1,0 +1,28 @@
+"""Sessions in forked children: for a framework that a process can hold imported, and fork, before it is first used."""
+# ruff: noqa: UP035
+
+import functools
+from typing import Any, Callable
+
+from passtime.worker import protocol, session
+from passtime.worker.child import Child
+
+
+class Forked:
+    """Sessions of an adapter, each in a child of its own; see `server.serve` for what they are."""
+
+    def __init__(self, adapter: Any) -> None:
+        self._adapter = adapter
+
+    def probe(self, close_inherited: Callable[[], None]) -> Child:
+        return Child(functools.partial(session.probe, self._adapter), close_inherited)
+
+    def unprobed(self, failure: protocol.Failure) -> dict:
+        """The CPU is there, whatever a driver did to the child that looked for more."""
+        return session.identity(self._adapter, ["cpu"])
+
+    def session(self, request: dict, close_inherited: Callable[[], None]) -> Child:
+        return Child(functools.partial(session.run, self._adapter, request), close_inherited)
+
+    def close(self) -> None:
+        """Nothing runs between sessions."""

@@ -1,0 +1,60 @@
+"""A resident process of a fake framework: what the session is to do is the request's workload.
+
+Called as `python resident_program.py DESCRIPTOR`. Each start and each request is one line of the file that
+PASSTIME_FAKE_PASSES names, which may be a FIFO.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+
+def note(what: str) -> None:
+    with open(os.environ["PASSTIME_FAKE_PASSES"], "a", encoding="utf-8") as log:
+        log.write(f"{what} {os.getpid()}\n")
+
+
+def main() -> None:
+    replies = os.fdopen(int(sys.argv[-1]), "w")
+    begin = os.environ.get("PASSTIME_FAKE_BEGIN")
+    if begin == "fail":
+        print("the fake framework cannot be loaded: no such package", file=sys.stderr)
+        sys.exit(1)
+    if begin == "die":
+        os.kill(os.getpid(), 11)
+    note("start")
+    print("a framework that prints while it is loaded")
+    print(json.dumps({"framework": "fake", "version": "1.0", "devices": ["cpu"]}), file=replies, flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        workload = request["workload"]
+        note(workload)
+        print("and in its sessions", flush=True)
+        if workload == "vgg11":
+            sys.stdin.readline()  # hangs
+        if workload == "vgg13":
+            os.kill(os.getpid(), 9)
+        if workload == "vgg19":
+            print("no document", file=replies, flush=True)
+            continue
+        print(json.dumps(document(request)), file=replies, flush=True)
+
+
+def document(request: dict) -> dict:
+    if request["workload"] == "vgg16":
+        return {"error": {"reply": "error", "kind": "unavailable", "message": "fake 1.0 has no vgg16"}}
+    if request["request"] == "parity":
+        return {"replies": {"parity total": {"reply": "parity", "pass": "total"}}}
+    if request["pass"] == "inference":
+        return {"replies": {"sample inference": {"reply": "samples", "elapsed_seconds": [0.5]}}}
+    return {
+        "replies": {
+            f"sample {name}": {"reply": "samples", "pass": name, "elapsed_seconds": [seconds]}
+            for name, seconds in (("forward", 1.0), ("backward", 2.0), ("total", 3.0))
+        }
+    }
+
+
+main()

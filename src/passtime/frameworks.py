@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +46,9 @@ class Framework:
         """The command line that starts this framework's worker in `runtime`, listening at `socket`."""
         return self.command(runtime, self.adapter, socket)
 
-    def worker(self, runtime: Runtime, threads: int) -> Worker:
-        """A worker of this framework in `runtime`, not started yet."""
-        environment = {**os.environ, **self.worker_environment(runtime, threads)}
+    def worker(self, runtime: Runtime, threads: int, variables: Mapping[str, str] | None = None) -> Worker:
+        """A worker of this framework in `runtime`, not started yet, with `variables` beside those that it needs."""
+        environment = {**os.environ, **self.worker_environment(runtime, threads), **(variables or {})}
         return Worker(runtime.release, lambda socket: self.worker_command(runtime, socket), environment)
 
     def worker_environment(self, runtime: Runtime, threads: int) -> dict[str, str]:

@@ -1,0 +1,186 @@
+"""The Flux worker: its parts in any Julia, and all of it in the Flux releases that are here."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from passtime import frameworks, sampling, workloads
+from passtime.parity import compare
+from passtime.runtimes import julia, store
+from passtime.timeline import manifest
+from passtime.worker import client, sampler
+
+from .conftest import request_of
+
+ROOT = Path(__file__).parents[2]
+WORKER = frameworks.get("flux").adapter.parent
+SCRIPT = Path(__file__).with_name("flux_without_flux.jl")
+RELEASES = ("flux-0.8.3", "flux-0.9.0", "flux-0.11.6", "flux-0.12.1", "flux-0.16.11")
+THREADS = 2
+
+PARAMETERS = {
+    "resnet18": 11_689_512,
+    "conv3x3/1": 64 * 3 * 9 + 64,
+    "dense": 1024 * 512 + 512,
+    "batchnorm": 6,
+    "maxpool": 0,
+    "meanpool": 0,
+}
+
+MESSAGES = [
+    {"request": "hello", "protocol": 1},
+    request_of("sample", "forward", "vgg16"),
+    {"text": 'a "quoted" \\ back\nslash, \t tab, é ü 漢 🎉 }],', "": "", "none": None, "yes": True, "no": False},
+    {"numbers": [0, -1, 1.5, 2e-7, 1e22], "strings": ["a,b", "[c]"], "empty": []},
+    {},
+]
+REFUSED = ["", "[]", "{", '{"a": }', '{"a": 1 "b": 2}', '{"a": 1} {"b": 2}', '{"a": {"b": 1}}', '{"a": wrong}', '{"a']
+
+
+class Scripted:
+    """Passes that take what the script says, by a clock that only they move."""
+
+    def __init__(self, durations: list[float]) -> None:
+        self.now, self.taken, self.durations = 0.0, 0, durations
+
+    def spend(self, *_: object) -> None:
+        self.now += self.durations[self.taken % len(self.durations)]
+        self.taken += 1
+
+    def nothing(self, *_: object) -> None:
+        pass
+
+    forward = backward = infer = spend
+    prepare = synchronize = nothing
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """The folder in which a Julia has run the worker's parts that need no Flux."""
+    found = next((path for series in ("1.5", "1.6", "1.10", "1.11") if (path := julia.find(series))), None)
+    if found is None:
+        pytest.skip(f"no Julia here: put one on PATH, or name it by {julia.JULIA_VARIABLE}")
+    place = tmp_path_factory.mktemp("julia")
+    lines = [*(json.dumps(message) for message in MESSAGES), *REFUSED]
+    (place / "messages.in").write_text("\n".join(lines) + "\n", "utf-8")
+    for number, shape in enumerate([(5,), (2, 3), (2, 3, 4, 5)]):
+        np.save(place / f"{number}.npy", np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+    durations = random.Random(3)
+    (place / "durations").write_text("".join(f"{durations.uniform(0.004, 0.006)!r}\n" for _ in range(997)))
+    (place / "policy").write_text(json.dumps(sampling.policy()))
+    ended = subprocess.run(
+        [str(found), "--startup-file=no", str(SCRIPT), str(WORKER), str(place)], capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    return place
+
+
+def test_messages_are_read_and_written(place):
+    """What Julia reads and writes again is what it was; what is no flat object is refused."""
+    lines = (place / "messages.out").read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in lines[: len(MESSAGES)]] == MESSAGES
+    assert lines[len(MESSAGES) :] == ["refused"] * len(REFUSED)
+
+
+def test_arrays_keep_their_order(place):
+    """A .npy file has its dimensions reversed in Julia, and comes back the same byte for byte in its values."""
+    for path in place.glob("*.npy"):
+        values = np.load(path)
+        assert [int(size) for size in path.with_suffix(".size").read_text().split()] == list(reversed(values.shape))
+        np.testing.assert_array_equal(np.load(path.with_suffix(".back")), values)
+
+
+@pytest.mark.parametrize("session", ["training", "inference"])
+def test_samples_are_taken_as_in_python(place, session):
+    """The same passes by the same clock give the same warm-up, batches and samples in both languages."""
+    scripted = Scripted([float(line) for line in (place / "durations").read_text().split()])
+    samples = sampler.sample(scripted, session, sampling.policy(), lambda: scripted.now)
+    theirs = json.loads((place / f"samples.{session}").read_text())
+    counts = (samples.passes_per_sample, samples.warmup_passes, samples.passes)
+    assert (theirs.pop("count"), theirs.pop("warmup"), theirs.pop("passes")) == counts
+    assert theirs.keys() == samples.elapsed_seconds.keys()
+    for name, seconds in samples.elapsed_seconds.items():
+        assert theirs[name] == pytest.approx(seconds, rel=1e-12)
+
+
+def test_models_are_those_of_the_workloads():
+    """Every model that passtime has is in the Julia worker's tables, and no other."""
+    text = (WORKER / "models.jl").read_text("utf-8")
+    named = set(re.findall(r'^    "(\w+)" =>', text, re.MULTILINE))
+    assert named == {name.removesuffix("_bn") for name in workloads.MODELS}
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def worker(request):
+    """A worker of a real Flux release."""
+    runtime = store.find(manifest.load(ROOT).get(request.param))
+    if runtime is None:
+        pytest.skip(f"{request.param} is not here: passtime runtimes install or adopt {request.param}")
+    with frameworks.get("flux").worker(runtime, THREADS) as worker:
+        yield worker
+
+
+def ask(worker, measured_pass, workload, request="sample", **fields):
+    return client.ask(
+        worker.address, request_of(request, measured_pass, workload, samples=1, threads=THREADS, **fields)
+    )
+
+
+@pytest.mark.real
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("workload", PARAMETERS)
+def test_flux_runs_the_workload(worker, workload):
+    """A real release answers training and inference, with the workload's number of parameters and its shapes."""
+    assert f"flux-{worker.hello['version']}" == worker.name
+    total = ask(worker, "total", workload)
+    assert total["provenance.parameters"] == PARAMETERS[workload]
+    assert total["provenance.input_shape"] == request_of("sample", "total", workload)["input_shape"]
+    assert total["provenance.threads"] == THREADS
+    assert ask(worker, "forward", workload)["elapsed_seconds"][0] < total["elapsed_seconds"][0]
+    assert ask(worker, "total", workload, "memory")["peak_bytes"] > 0
+    assert ask(worker, "inference", workload)["elapsed_seconds"][0] > 0
+
+
+@pytest.mark.real
+def test_what_flux_lacks_is_unavailable(worker):
+    """A GPU that is not here, and groups in releases without them, are n/a and no failure."""
+    for workload, device in (("dense", "gpu"), ("resnext50_32x4d", "cpu")):
+        if device in worker.hello["devices"] and worker.hello["version"].startswith("0.16"):
+            continue
+        with pytest.raises(client.WorkerError) as raised:
+            ask(worker, "total", workload, device=device)
+        assert raised.value.kind == "unavailable"
+
+
+@pytest.mark.real
+def test_another_number_of_threads_is_refused(worker):
+    """Julia's threads are set when it starts, so a request for others is refused."""
+    with pytest.raises(client.WorkerError, match="Julia was started with 2 threads, the request wants 1"):
+        client.ask(worker.address, request_of("sample", "total", "dense", samples=1, threads=1))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("workload", ["conv5x5/2", "dense", "batchnorm", "maxpool", "meanpool"])
+def test_flux_does_the_same_work_as_torch(worker, workload):
+    """The same weights and input give torch's output and gradients, but for a known fault."""
+    release = manifest.load(ROOT).get("torch-2.15.0")
+    runtime = store.find(release)
+    if runtime is None:
+        pytest.skip("torch-2.15.0 is not installed: passtime runtimes install torch-2.15.0")
+    with frameworks.get("torch").worker(runtime, THREADS) as torch:
+        found = compare.check(torch, worker, workload, "cpu")
+    if workload.endswith("pool") and worker.hello["version"].startswith(("0.8.", "0.9.")):
+        # Their NNlib, 0.6, takes no sum or maximum below zero at padding, and keeps only the last of the gradients
+        # of maxima that overlap.
+        assert "outputs differ" in found.difference
+        assert ("gradients differ" in found.difference) == (workload == "maxpool")
+    else:
+        assert found.difference == ""
+    assert found.parameters == PARAMETERS.get(workload, 64 * 3 * 25 + 64)

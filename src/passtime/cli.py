@@ -14,8 +14,10 @@ from passtime.errors import PasstimeError
 # Imported when asked for, so that a room that does not import breaks no other's commands.
 _ROOMS = {
     "dashboard": "passtime.dashboard",
+    "history": "passtime.history.commands",
     "parity": "passtime.parity.commands",
     "runtimes": "passtime.runtimes.commands",
+    "tables": "passtime.tables.commands",
     "timeline": "passtime.timeline.commands",
 }
 

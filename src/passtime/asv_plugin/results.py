@@ -78,10 +78,14 @@ class Sessions:
             raise util.UserError(f"{path} is damaged ({error}): repair it, or remove it and measure again") from None
 
     def save(self, path: Path) -> None:
-        lines = (json.dumps(line) + "\n" for lines in self._lines.values() for line in lines)
+        lines = (json.dumps(line) + "\n" for line in self.lines())
         part = path.with_name(path.name + ".part")
         part.write_text("".join(lines), "utf-8")
         os.replace(part, path)
+
+    def lines(self) -> list[dict]:
+        """All lines, as they are stored."""
+        return [line for lines in self._lines.values() for line in lines]
 
     def of(self, cell: Cell, version: str | None = None) -> list[dict]:
         """The sessions whose samples are stored; with `version`, only those of that version of the benchmark."""

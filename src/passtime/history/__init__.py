@@ -1,0 +1,1 @@
+"""WHAT was measured before passtime: tables of others, imported as results."""

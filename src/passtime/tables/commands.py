@@ -1,0 +1,72 @@
+"""`passtime tables`: releases side by side, in the form of the tables that passtime grew from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from asv.machine import Machine
+from asv.util import load_json
+
+from passtime import places, workloads
+from passtime.asv_plugin.machine import this_machine
+from passtime.errors import PasstimeError
+from passtime.parity.record import Record
+from passtime.tables import formats, read
+from passtime.tables.table import tables as arranged
+from passtime.timeline import manifest
+
+
+class _Many(click.Command):
+    """Takes `--releases A B C` as `--releases A --releases B --releases C`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        is_list = False
+        for arg in args:
+            if arg.startswith("-"):
+                is_list = arg == "--releases"
+                spread += [] if is_list else [arg]
+            else:
+                spread += ["--releases", arg] if is_list else [arg]
+        return super().parse_args(ctx, spread)
+
+
+@click.command(cls=_Many)
+@click.option("--machine", metavar="M", help="The machine's name; by default this one.")
+@click.option("--device", type=click.Choice(workloads.DEVICES), help="Only this device; by default all with times.")
+@click.option("--releases", "names", multiple=True, metavar="A B ...", help="By default each framework's newest.")
+@click.option("--format", "form", type=click.Choice(list(formats.FORMATS)), default="rich", show_default=True)
+def tables(machine: str | None, device: str | None, names: Sequence[str], form: str) -> None:
+    """Print the times of models and layers, a row per release, best values marked."""
+    root = places.root()
+    machine = machine or this_machine()
+    stored = _chosen(root, read.read(root, machine), names, machine)
+    devices = [device] if device else [name for name in workloads.DEVICES if any(name in one.devices for one in stored)]
+    for name in devices:
+        if not any(name in one.devices for one in stored):
+            raise PasstimeError(f"no {name} times on {machine}")
+    record = Record(root / "results")
+    both = [table for name in devices for table in arranged(stored, name, record)]
+    facts = load_json(str(root / "results" / machine / "machine.json"), Machine.api_version)
+    text = formats.FORMATS[form](both, facts)
+    if text is not None:
+        click.echo(text, nl=False)
+
+
+def _chosen(root: Path, stored: Sequence[read.Stored], names: Sequence[str], machine: str) -> list[read.Stored]:
+    """The releases asked for, in that order; by default each framework's newest, frameworks in the timeline's order."""
+    if not names:
+        newest = {one.release.framework: one for one in stored if one.devices}
+        if not newest:
+            raise PasstimeError(f"no times on {machine} yet: `asv run` measures")
+        order = list(dict.fromkeys(release.framework for release in manifest.load(root).releases))
+        return [newest[name] for name in sorted(newest, key=order.index)]
+    known = manifest.load(root)
+    by_name = {one.release.name: one for one in stored}
+    for name in names:
+        known.get(name)
+        if name not in by_name:
+            raise PasstimeError(f"no results of {name} on {machine}: there are {', '.join(by_name)}")
+    return [by_name[name] for name in names]

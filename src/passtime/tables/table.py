@@ -1,0 +1,93 @@
+"""The two tables, models and layers, arranged: a workload's releases one under the other, the best of them marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from passtime import workloads
+from passtime.parity.record import HOLDS, Record
+from passtime.tables.read import Measured, Stored
+
+# The rows of the tables that passtime grew from, in their order; what else was measured follows.
+FIRST_MODELS = (
+    *("vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+)
+FIRST_LAYERS = ("conv3x3/1", "conv5x5/1", "conv3x3/2", "conv5x5/2", "dense", "batchnorm")
+
+MODEL_PASSES = ("forward", "backward", "total", "inference")
+LAYER_PASSES = ("forward", "backward", "total")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A workload in one release: a time for each pass of its table, None where it was never measured.
+
+    `best` are the passes in which no other release of the table is faster. `parity` tells whether the row's release is
+    known to do the same work as the workload's first in the table: `holds`, `differs` or `unchecked`.
+    """
+
+    workload: str
+    release: str
+    times: tuple[Measured | None, ...]
+    best: frozenset[str]
+    parity: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """`kind` is `Model` or `Layer`; times are shown in `unit`, so many of which make a second."""
+
+    kind: str
+    device: str
+    passes: tuple[str, ...]
+    unit: str
+    units_per_second: int
+    rows: tuple[Row, ...]
+
+
+def tables(stored: Sequence[Stored], device: str, record: Record) -> tuple[Table, Table]:
+    """Both tables of the releases, in the order given, on one device."""
+    return (
+        _table("Model", FIRST_MODELS, workloads.MODELS, MODEL_PASSES, ("s", 1), stored, device, record),
+        _table("Layer", FIRST_LAYERS, tuple(workloads.LAYERS), LAYER_PASSES, ("ms", 1000), stored, device, record),
+    )
+
+
+def _table(
+    kind: str,
+    first: tuple[str, ...],
+    names: tuple[str, ...],
+    passes: tuple[str, ...],
+    unit: tuple[str, int],
+    stored: Sequence[Stored],
+    device: str,
+    record: Record,
+) -> Table:
+    measured = {workload for one in stored for workload, place, _ in one.times if place == device}
+    others = [name for name in names if name in measured and name not in first]
+    rows = [row for workload in (*first, *others) for row in _rows(workload, passes, stored, device, record)]
+    return Table(kind, device, passes, *unit, tuple(rows))
+
+
+def _rows(
+    workload: str, passes: tuple[str, ...], stored: Sequence[Stored], device: str, record: Record
+) -> Iterator[Row]:
+    reference = stored[0].release.name
+    fastest = {}
+    for measured_pass in passes:
+        times = [one.times.get((workload, device, measured_pass)) for one in stored]
+        there = [time.seconds for time in times if time is not None and time.is_available]
+        # The best of one is none.
+        fastest[measured_pass] = min(there) if len(there) > 1 else None
+    for one in stored:
+        times = [one.times.get((workload, device, measured_pass)) for measured_pass in passes]
+        best = frozenset(
+            measured_pass
+            for measured_pass, time in zip(passes, times, strict=True)
+            if time is not None and time.seconds == fastest[measured_pass]
+        )
+        is_compared = any(time is not None and time.is_available for time in times)
+        state = record.state(reference, one.release.name, workload, device) if is_compared else HOLDS
+        yield Row(workload, one.release.name, tuple(times), best, state)

@@ -24,6 +24,7 @@ WORKER = frameworks.get("flux").adapter.parent
 SCRIPT = Path(__file__).with_name("flux_without_flux.jl")
 RELEASES = ("flux-0.8.3", "flux-0.9.0", "flux-0.11.6", "flux-0.12.1", "flux-0.16.11")
 THREADS = 2
+FAKE = "PASSTIME_FAKE_FLUX"
 
 PARAMETERS = {
     "resnet18": 11_689_512,
@@ -62,11 +63,17 @@ class Scripted:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """The folder in which a Julia has run the worker's parts that need no Flux."""
+def any_julia():
+    """A Julia that the worker is written for."""
     found = next((path for series in ("1.5", "1.6", "1.10", "1.11") if (path := julia.find(series))), None)
     if found is None:
         pytest.skip(f"no Julia here: put one on PATH, or name it by {julia.JULIA_VARIABLE}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(any_julia, tmp_path_factory):
+    """The folder in which a Julia has run the worker's parts that need no Flux."""
     place = tmp_path_factory.mktemp("julia")
     lines = [*(json.dumps(message) for message in MESSAGES), *REFUSED]
     (place / "messages.in").write_text("\n".join(lines) + "\n", "utf-8")
@@ -76,7 +83,7 @@ def place(tmp_path_factory):
     (place / "durations").write_text("".join(f"{durations.uniform(0.004, 0.006)!r}\n" for _ in range(997)))
     (place / "policy").write_text(json.dumps(sampling.policy()))
     ended = subprocess.run(
-        [str(found), "--startup-file=no", str(SCRIPT), str(WORKER), str(place)], capture_output=True, text=True
+        [str(any_julia), "--startup-file=no", str(SCRIPT), str(WORKER), str(place)], capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
     return place
@@ -115,6 +122,68 @@ def test_models_are_those_of_the_workloads():
     text = (WORKER / "models.jl").read_text("utf-8")
     named = set(re.findall(r'^    "(\w+)" =>', text, re.MULTILINE))
     assert named == {name.removesuffix("_bn") for name in workloads.MODELS}
+
+
+@pytest.fixture
+def start_fake(any_julia, tmp_path):
+    """Starts workers that find the fake Flux, told to do this instead of a dense layer's work."""
+    workers = []
+
+    def started(mishap=""):
+        path = [str(Path(__file__).with_name("fake_flux")), "@stdlib"]
+        variables = {"JULIA_LOAD_PATH": ":".join(path), "JULIA_DEPOT_PATH": str(tmp_path), FAKE: mishap}
+        runtime = store.Runtime("flux-0.0", None, any_julia, variables)
+        workers.append(frameworks.get("flux").worker(runtime, THREADS))
+        workers[-1].start()
+        return workers[-1]
+
+    yield started
+    for worker in workers:
+        worker.stop()
+
+
+def test_sessions_speak_the_protocol(start_fake):
+    """Hello, samples of every pass, memory and parity are answered as the protocol has them, by one process."""
+    worker = start_fake()
+    assert worker.hello.items() >= {"reply": "hello", "framework": "flux", "devices": ["cpu"]}.items()
+    for name in ("forward", "backward", "total", "inference"):
+        reply = ask(worker, name, "dense")
+        assert (reply["reply"], reply["pass"], reply["workload"], reply["device"]) == ("samples", name, "dense", "cpu")
+        assert min(reply["elapsed_seconds"]) > 0
+        assert reply["provenance.parameters"] == PARAMETERS["dense"]
+        assert reply["provenance.garbage_collection"] == "between passes"
+    for name in ("total", "inference"):
+        assert ask(worker, name, "dense", "memory")["peak_bytes"] > 0
+    found = compare.check(worker, worker, "dense", "cpu")
+    assert (found.difference, found.parameters, found.output_error) == ("", PARAMETERS["dense"], 0)
+
+
+@pytest.mark.parametrize(
+    ("mishap", "kind", "message"),
+    [
+        ("throw", "failed", r"ErrorException: the fake layer \(total of dense on cpu\)"),
+        ("exhaust", "out_of_memory", r"OutOfMemoryError"),
+        ("exit", "failed", r"session ended with exit status 3"),
+    ],
+)
+def test_a_pass_that_fails_is_an_error_of_its_session(start_fake, mishap, kind, message):
+    """An exception, memory that is out and a process that ends are one line each, twice in a row."""
+    worker = start_fake(mishap)
+    for _ in range(2):
+        with pytest.raises(client.WorkerError, match=message) as raised:
+            ask(worker, "total", "dense")
+        assert raised.value.kind == kind
+        assert "\n" not in str(raised.value)
+
+
+def test_what_the_worker_cannot_do_is_said(start_fake):
+    """A GPU that is not here is n/a; threads that Julia was not started with are refused."""
+    worker = start_fake()
+    with pytest.raises(client.WorkerError, match="sees no gpu here") as raised:
+        ask(worker, "total", "dense", device="gpu")
+    assert raised.value.kind == "unavailable"
+    with pytest.raises(client.WorkerError, match="Julia was started with 2 threads, the request wants 1"):
+        client.ask(worker.address, request_of("sample", "total", "dense", samples=1, threads=1))
 
 
 @pytest.fixture(scope="module", params=RELEASES)
@@ -157,13 +226,6 @@ def test_what_flux_lacks_is_unavailable(worker):
         with pytest.raises(client.WorkerError) as raised:
             ask(worker, "total", workload, device=device)
         assert raised.value.kind == "unavailable"
-
-
-@pytest.mark.real
-def test_another_number_of_threads_is_refused(worker):
-    """Julia's threads are set when it starts, so a request for others is refused."""
-    with pytest.raises(client.WorkerError, match="Julia was started with 2 threads, the request wants 1"):
-        client.ask(worker.address, request_of("sample", "total", "dense", samples=1, threads=1))
 
 
 @pytest.mark.real

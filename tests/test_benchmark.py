@@ -86,11 +86,12 @@ def test_what_a_release_lacks_is_not_available(asked, monkeypatch):
 
 
 def test_provenance_reaches_the_session_log(asked, monkeypatch):
-    """Each reply leaves one line in the session log, without its samples."""
+    """Each reply leaves one line in the session log: how many samples it had, and not which."""
     _, _, log = asked
-    run_asv(monkeypatch, "layers.Dense.time_total-0")
+    samples = run_asv(monkeypatch, "layers.Dense.time_total-0")["samples"]
     (line,) = log.read_text().splitlines()
     assert json.loads(line)["provenance.threads"] == 2
+    assert json.loads(line)["samples"] == len(samples) == 3
     assert "elapsed_seconds" not in json.loads(line)
 
 

@@ -131,5 +131,7 @@ def _log_session(reply: dict) -> None:
     path = os.environ.get(SESSION_LOG_VARIABLE)
     if path:
         line = {key: value for key, value in reply.items() if key not in ("reply", "elapsed_seconds")}
+        if "elapsed_seconds" in reply:
+            line["samples"] = len(reply["elapsed_seconds"])
         with open(path, "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

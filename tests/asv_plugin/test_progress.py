@@ -7,7 +7,7 @@ import json
 import pytest
 
 from passtime.asv_plugin import progress
-from passtime.asv_plugin.results import Cell
+from passtime.sessions import Cell
 
 LAYER = Cell("layers.Dense.time_forward", 0, ("dense", "cpu"))
 MODEL = Cell("models.VGG.time_forward", 7, ("vgg19_bn", "cpu"))

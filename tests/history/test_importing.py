@@ -13,7 +13,8 @@ from asv.runner import BenchmarkResult
 from click.testing import CliRunner
 
 from passtime import cli, places
-from passtime.asv_plugin.results import KeptResults, cells_of
+from passtime.asv_plugin.results import KeptResults
+from passtime.sessions import cells_of
 from passtime.timeline import repository
 
 from .conftest import ROOT, TABLES
@@ -122,3 +123,5 @@ def test_asv_takes_them_for_results(command):
     assert shown.returncode == 0, shown.stderr
     assert "vgg16" in shown.stdout
     assert "24.5" in shown.stdout  # milliseconds of PyTorch's forward pass of VGG16
+    is_compared = "compare" in command
+    assert ("models.VGG.time_forward('vgg16', 'gpu') [parity unchecked]" in shown.stdout) == is_compared

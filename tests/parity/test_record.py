@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,29 @@ def test_a_check_is_found_in_either_order(tmp_path):
 def test_a_release_does_its_own_work(tmp_path):
     """A release needs no check against itself."""
     assert Record(tmp_path).state("torch-2.14.1", "torch-2.14.1", "dense", "cpu") == HOLDS
+
+
+def test_within_a_framework_work_is_the_same_unless_found_otherwise(tmp_path):
+    """Two releases of torch that were never compared count as the same, torch and Flux do not; a difference counts."""
+    names = ("torch-1.0.1", "torch-2.15.0", "flux-0.12.1")
+    old, new, flux = (SimpleNamespace(name=name, framework=name.partition("-")[0]) for name in names)
+    record = Record(tmp_path)
+    assert record.between(old, new, "dense", "cpu") == HOLDS
+    assert record.between(old, flux, "dense", "cpu") == UNCHECKED
+    record.keep("torch-1.0.1", "torch-2.15.0", OTHER)
+    assert record.between(old, new, "dense", "cpu") == DIFFERS
+
+
+def test_all_that_was_checked_of_a_release_is_found(tmp_path):
+    """For each other release, device and workload: in what they differ, or nothing."""
+    record = Record(tmp_path)
+    record.keep("torch-2.14.1", "flux-0.12.1", SAME)
+    record.keep("flux-0.9.0", "torch-2.14.1", OTHER)
+    assert record.of("torch-2.14.1") == {
+        ("flux-0.12.1", "cpu", "dense"): "",
+        ("flux-0.9.0", "cpu", "dense"): "parameters: 1001, not 1000",
+    }
+    assert record.of("flux-0.9.0") == {("torch-2.14.1", "cpu", "dense"): "parameters: 1001, not 1000"}
 
 
 def test_a_later_check_takes_the_place_of_an_earlier_one(tmp_path):

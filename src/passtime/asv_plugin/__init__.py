@@ -7,6 +7,7 @@ offer to replace is replaced here, by name, and each replacement says what asv d
 - suite.py:    runtimes are installed before the first measurement, and finding the benchmarks needs no release;
 - runner.py:   what is measured, cell by cell, and how much is left;
 - results.py:  what is kept of it;
+- comparing.py: what `asv compare` lists;
 - machine.py:  what this computer is called.
 """
 

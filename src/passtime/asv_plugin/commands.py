@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,16 +18,17 @@ from asv.commands import machine as machine_command
 from asv.config import Config
 from asv.console import log
 from asv.machine import Machine, iter_machine_files
-from asv.repo import get_repo
+from asv.repo import NoSuchNameError, get_repo
 from asv.results import get_filename
 
 from passtime import places
-from passtime.asv_plugin import machine
+from passtime.asv_plugin import comparing, machine
 from passtime.asv_plugin.environment import PasstimeEnvironment
 from passtime.asv_plugin.results import KeptResults
 from passtime.asv_plugin.runner import Runner
 from passtime.asv_plugin.suite import JUST_DISCOVER, InstallingSuite, Suite
 from passtime.errors import PasstimeError
+from passtime.parity.record import Record
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
 
@@ -40,7 +41,6 @@ def install() -> None:
     run.Results = find.Results = KeptResults
     run.Benchmarks = InstallingSuite
     find.Benchmarks = check.Benchmarks = Suite
-    compare.unroll_result = _without_not_available
     # asv asks six questions here; there is nothing to ask.
     machine_command.Machine.run = classmethod(_describe_machine)
     for command in util.iter_subclasses(Command):
@@ -130,6 +130,7 @@ def _newest_runnable() -> list[str]:
 
 def _prepare_compare(conf: Config, args: argparse.Namespace) -> None:
     """With results of several machines asv gives up: take this one's, or those of the one that has both releases."""
+    _list_comparison(conf, args.revision1, args.revision2)
     if args.machine is not None:
         return
     machines = _machines_with(conf, [args.revision1, args.revision2])
@@ -143,14 +144,21 @@ def _prepare_compare(conf: Config, args: argparse.Namespace) -> None:
         print(f"This machine, {here}, has no results of both; these are from {args.machine}.", file=sys.stderr)
 
 
-def _without_not_available(
-    name: str, params: list, *columns: list | None, unroll: Callable[..., Iterator[tuple]] = compare.unroll_result
-) -> Iterator[tuple]:
-    """A result's cells without those that are NaN: what neither release has, a GPU above all, would be half the table.
+def _prepare_continuous(conf: Config, args: argparse.Namespace) -> None:
+    _prepare_measuring(conf, args)
+    branch = args.branch or conf.branches[0]
+    _list_comparison(conf, args.base or f"{branch}~", branch)
 
-    What one of them has stays a row: asv says n/a for the other.
-    """
-    return (cell for cell in unroll(name, params, *columns) if cell[1] is None or not util.is_na(cell[1]))
+
+def _list_comparison(conf: Config, *revisions: str) -> None:
+    root, repo = places.root(), get_repo(conf)
+    known, timeline = manifest.load(root), places.timeline_repository(root)
+    try:
+        commits = [repo.get_hash_from_name(revision) for revision in revisions]
+    except NoSuchNameError as error:
+        raise PasstimeError(f"unknown commit {error}: `passtime timeline list` shows releases") from None
+    ours, theirs = (known.get(repository.release_name(timeline, commit)) for commit in commits)
+    comparing.install(ours, theirs, Record(Path(conf.results_dir)))
 
 
 def _machines_with(conf: Config, revisions: list[str]) -> list[str]:
@@ -169,7 +177,7 @@ def _describe_machine(cls: type[Command], **answers: str) -> None:
 
 PREPARATIONS: dict[type[Command], Preparation] = {
     run.Run: _prepare_run,
-    continuous.Continuous: _prepare_measuring,
+    continuous.Continuous: _prepare_continuous,
     find.Find: _prepare_measuring,
     compare.Compare: _prepare_compare,
 }

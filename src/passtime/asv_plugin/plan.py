@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from asv import util
 from asv.benchmarks import Benchmarks
 
-from passtime.asv_plugin.results import QUICK, Cell, KeptResults, cells_of
+from passtime.asv_plugin.results import KeptResults
+from passtime.sessions import QUICK, Cell, cells_of
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from passtime.asv_plugin.results import Cell
+from passtime.sessions import Cell
 
 
 class Estimate:

@@ -1,18 +1,14 @@
 """What is kept: values are only ever replaced by values, cell by cell, in files that are whole at any moment.
 
-A cell is a benchmark with one combination of its parameters. asv stores a benchmark as a whole, at the end of a
+asv stores a benchmark as a whole, at the end of a
 commit: an interrupt loses all of it, and a failure, or a run of some of the parameters, overwrites what was there.
 """
 
 from __future__ import annotations
 
-import ast
 import copy
-import itertools
-import json
 import os
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,100 +17,7 @@ from asv import util
 from asv.results import Results, _compatible_results
 from asv.runner import BenchmarkResult
 
-QUICK = "quick"  # a session of --quick: good enough for an empty cell, never in the place of a real one
-FAILURE = "failure"  # why the last attempt gave nothing
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A benchmark with one combination of its parameters: the `index`-th, in asv's order."""
-
-    benchmark: str
-    index: int
-    params: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.benchmark}({', '.join(self.params)})" if self.params else self.benchmark
-
-
-def cells_of(benchmark: dict) -> list[Cell]:
-    """A benchmark's cells, in asv's order. asv has parameters as Python source: `'cpu'`, with the quotes."""
-    combinations = itertools.product(*benchmark["params"])
-    return [
-        Cell(benchmark["name"], index, tuple(_plain(param) for param in combination))
-        for index, combination in enumerate(combinations)
-    ]
-
-
-def _plain(source: str) -> str:
-    try:
-        return str(ast.literal_eval(source))
-    except (ValueError, SyntaxError):
-        return source
-
-
-class Sessions:
-    """What each cell was measured under: one JSON line a session, in a file of its own beside asv's.
-
-    asv reads every `*.json` in a machine's folder as a result and drops keys that it does not know. A line has the
-    benchmark, its version and parameters, the release, when and for how long, and what the worker said of itself; a
-    failed attempt has the reason instead. A cell's lines are those of the samples that are stored, and the last
-    failure, if it came after them.
-    """
-
-    def __init__(self, lines: Iterable[dict] = ()) -> None:
-        self._lines: dict[tuple[str, tuple[str, ...]], list[dict]] = {}
-        for line in lines:
-            self._lines.setdefault((line["benchmark"], tuple(line["params"])), []).append(line)
-
-    @classmethod
-    def load(cls, path: Path) -> Sessions:
-        """Raises UserError for a damaged file: it is not ours to throw away."""
-        if not path.is_file():
-            return cls()
-        try:
-            return cls(json.loads(line) for line in path.read_text("utf-8").splitlines())
-        except (ValueError, KeyError, TypeError) as error:
-            raise util.UserError(f"{path} is damaged ({error}): repair it, or remove it and measure again") from None
-
-    def save(self, path: Path) -> None:
-        lines = (json.dumps(line) + "\n" for line in self.lines())
-        part = path.with_name(path.name + ".part")
-        part.write_text("".join(lines), "utf-8")
-        os.replace(part, path)
-
-    def lines(self) -> list[dict]:
-        """All lines, as they are stored."""
-        return [line for lines in self._lines.values() for line in lines]
-
-    def of(self, cell: Cell, version: str | None = None) -> list[dict]:
-        """The sessions whose samples are stored; with `version`, only those of that version of the benchmark."""
-        return [
-            line
-            for line in self._lines.get((cell.benchmark, cell.params), [])
-            if FAILURE not in line and version in (None, line.get("version"))
-        ]
-
-    def failed(self, cell: Cell) -> bool:
-        """Whether the last attempt failed."""
-        return any(FAILURE in line for line in self._lines.get((cell.benchmark, cell.params), []))
-
-    def seconds(self, benchmark: str) -> float:
-        """How long the stored samples of a benchmark took, over all its cells."""
-        return sum(
-            line.get("seconds", 0.0)
-            for (name, _), lines in self._lines.items()
-            if name == benchmark
-            for line in lines
-            if FAILURE not in line
-        )
-
-    def put(self, cell: Cell, lines: list[dict], append: bool) -> None:
-        kept = self.of(cell) if append else []
-        self._lines[cell.benchmark, cell.params] = [*kept, *lines]
-
-    def put_failure(self, cell: Cell, line: dict) -> None:
-        self._lines[cell.benchmark, cell.params] = [*self.of(cell), line]
+from passtime.sessions import QUICK, Cell, Sessions, cells_of, plain
 
 
 class KeptResults(Results):
@@ -243,7 +146,7 @@ class KeptResults(Results):
             for cell, value in zip(cells_of({"name": name, "params": params}), values, strict=True)
             if value is not None or self.sessions.failed(cell)
         ]
-        fewer = [[param for param in axis if _plain(param) in {cell.params[i] for cell in tried}]
+        fewer = [[param for param in axis if plain(param) in {cell.params[i] for cell in tried}]
                  for i, axis in enumerate(params)]  # fmt: skip
         if not tried or fewer == params:
             return

@@ -19,8 +19,9 @@ from asv_runner.statistics import compute_stats, get_err
 
 from passtime.asv_plugin import plan, progress
 from passtime.asv_plugin.environment import PasstimeEnvironment
-from passtime.asv_plugin.results import FAILURE, QUICK, Cell, KeptResults
+from passtime.asv_plugin.results import KeptResults
 from passtime.errors import PasstimeError
+from passtime.sessions import FAILURE, QUICK, Cell
 
 # --quick's attributes, as asv sets them.
 _QUICK_ATTRIBUTES = {"number": 1, "repeat": 1, "warmup_time": 0, "rounds": 1}

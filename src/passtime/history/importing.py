@@ -13,16 +13,14 @@ from asv.machine import Machine as AsvMachine
 from asv.runner import BenchmarkResult
 
 from passtime import places
-from passtime.asv_plugin.results import Cell as ResultCell
-from passtime.asv_plugin.results import KeptResults, cells_of
+from passtime.asv_plugin.results import KeptResults
 from passtime.errors import PasstimeError
 from passtime.history import doubts
 from passtime.history.markdown import Cell, Machine
+from passtime.sessions import DOUBTS, IMPORTED, cells_of
+from passtime.sessions import Cell as ResultCell
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
-
-IMPORTED = "imported"  # in a session's line: where the number is from
-DOUBTS = "doubts"  # what is doubtful in it
 
 _ENVIRONMENT = "passtime"
 _PYTHON = "runtime"

@@ -11,6 +11,7 @@ from typing import Any
 
 from passtime.errors import PasstimeError
 from passtime.parity.compare import Parity
+from passtime.timeline.manifest import Release
 
 # Not *.json: asv takes each of those for a result.
 FILE = "parity.jsonl"
@@ -25,7 +26,7 @@ class Record:
 
     def __init__(self, results: Path) -> None:
         self._path = results / FILE
-        self._lines: dict[tuple, dict[str, Any]] = {}
+        self._lines: dict[tuple[frozenset[str], str, str], dict[str, Any]] = {}
         text = self._path.read_text("utf-8") if self._path.exists() else ""
         for number, line in enumerate(text.splitlines(), start=1):
             try:
@@ -43,6 +44,20 @@ class Record:
         entry = self._lines.get(_key([release, other], workload, device))
         return UNCHECKED if entry is None else DIFFERS if entry["difference"] else HOLDS
 
+    def between(self, release: Release, other: Release, workload: str, device: str) -> str:
+        """As `state`; but releases of one framework do the same work unless a check found otherwise."""
+        found = self.state(release.name, other.name, workload, device)
+        return HOLDS if found == UNCHECKED and release.framework == other.framework else found
+
+    def of(self, release: str) -> dict[tuple[str, str, str], str]:
+        """What was checked of a release: for the other one, a device and a workload, in what they differ, "" if not."""
+        return {
+            (other, device, workload): entry["difference"]
+            for (releases, workload, device), entry in self._lines.items()
+            if release in releases
+            for other in releases - {release}
+        }
+
     def keep(self, reference: str, follower: str, parity: Parity) -> None:
         """Keeps a check in place of an earlier one of the same; on disk at once, whole."""
         entry = {"releases": [reference, follower], **asdict(parity)}
@@ -57,5 +72,5 @@ class Record:
         written.replace(self._path)
 
 
-def _key(releases: list[str], workload: str, device: str) -> tuple:
+def _key(releases: list[str], workload: str, device: str) -> tuple[frozenset[str], str, str]:
     return frozenset(releases), workload, device

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 from asv.config import Config
 from asv.publishing import OutputPublisher
 
-from passtime.asv_plugin.results import Sessions
-from passtime.history.importing import DOUBTS, IMPORTED
+from passtime.sessions import DOUBTS, IMPORTED, Sessions
 
 PAGE = "doubtful.html"
 
@@ -44,11 +42,11 @@ _Row = tuple[str, str, str]
 
 
 class DoubtfulNumbers(OutputPublisher):
-    """Runs last, on the index.html that asv copied: a link in its navigation leads to the page."""
+    """Runs after OfflineAssets, on the index.html that asv copied: a link in its navigation leads to the page."""
 
     name = "doubtful"
     description = "What is doubtful in imported results"
-    order = math.inf
+    order = 1001
 
     @classmethod
     def publish(cls, conf: Config, repo: Any, benchmarks: Any, graphs: Any, revisions: Any) -> None:

@@ -10,10 +10,11 @@ from asv.machine import Machine
 from asv.util import load_json
 
 from passtime import places, workloads
+from passtime import stored as results
 from passtime.asv_plugin.machine import this_machine
 from passtime.errors import PasstimeError
 from passtime.parity.record import Record
-from passtime.tables import formats, read
+from passtime.tables import formats
 from passtime.tables.table import tables as arranged
 from passtime.timeline import manifest
 
@@ -42,7 +43,7 @@ def tables(machine: str | None, device: str | None, names: Sequence[str], form: 
     """Print the times of models and layers, a row per release, best values marked."""
     root = places.root()
     machine = machine or this_machine()
-    stored = _chosen(root, read.read(root, machine), names, machine)
+    stored = _chosen(root, results.read(root, machine), names, machine)
     devices = [device] if device else [name for name in workloads.DEVICES if any(name in one.devices for one in stored)]
     for name in devices:
         if not any(name in one.devices for one in stored):
@@ -55,7 +56,7 @@ def tables(machine: str | None, device: str | None, names: Sequence[str], form: 
         click.echo(text, nl=False)
 
 
-def _chosen(root: Path, stored: Sequence[read.Stored], names: Sequence[str], machine: str) -> list[read.Stored]:
+def _chosen(root: Path, stored: Sequence[results.Stored], names: Sequence[str], machine: str) -> list[results.Stored]:
     """The releases asked for, in that order; by default each framework's newest, frameworks in the timeline's order."""
     if not names:
         newest = {one.release.framework: one for one in stored if one.devices}

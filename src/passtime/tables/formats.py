@@ -15,7 +15,7 @@ from rich.table import Table as RichTable
 
 from passtime import terminal
 from passtime.parity.record import DIFFERS, UNCHECKED
-from passtime.tables.read import Measured
+from passtime.stored import Measured
 from passtime.tables.table import Row, Table
 
 _TITLES = MappingProxyType(
@@ -32,7 +32,7 @@ _LEGEND = MappingProxyType(
         _PARITY_MARKS[
             DIFFERS
         ]: "does other work than the release in the workload's first row, as `passtime parity` found",
-        _DOUBT_MARK: "doubtful: docs/history-2018.md",
+        _DOUBT_MARK: "doubtful: `--format json` says why; for the tables of 2018, docs/history-2018.md",
     }
 )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from passtime import workloads
 from passtime.parity.record import HOLDS, Record
-from passtime.tables.read import Measured, Stored
+from passtime.stored import Measured, Stored
 
 # The rows of the tables that passtime grew from, in their order; what else was measured follows.
 FIRST_MODELS = (
@@ -25,7 +25,8 @@ class Row:
     """A workload in one release: a time for each pass of its table, None where it was never measured.
 
     `best` are the passes in which no other release of the table is faster. `parity` tells whether the row's release is
-    known to do the same work as the workload's first in the table: `holds`, `differs` or `unchecked`.
+    known to do the same work as the workload's first in the table: `holds`, `differs`, or, between frameworks,
+    `unchecked`.
     """
 
     workload: str
@@ -74,7 +75,7 @@ def _table(
 def _rows(
     workload: str, passes: tuple[str, ...], stored: Sequence[Stored], device: str, record: Record
 ) -> Iterator[Row]:
-    reference = stored[0].release.name
+    reference = stored[0].release
     fastest = {}
     for measured_pass in passes:
         times = [one.times.get((workload, device, measured_pass)) for one in stored]
@@ -89,5 +90,5 @@ def _rows(
             if time is not None and time.seconds == fastest[measured_pass]
         )
         is_compared = any(time is not None and time.is_available for time in times)
-        state = record.state(reference, one.release.name, workload, device) if is_compared else HOLDS
+        state = record.between(reference, one.release, workload, device) if is_compared else HOLDS
         yield Row(workload, one.release.name, tuple(times), best, state)

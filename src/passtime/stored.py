@@ -1,0 +1,137 @@
+"""WHAT was measured: a machine's stored results, by release, workload, device and pass."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asv import util
+from asv.results import Results
+
+from passtime import places
+from passtime.errors import PasstimeError
+from passtime.sessions import DOUBTS, IMPORTED, SAMPLES, Sessions, cells_of
+from passtime.timeline import manifest, repository
+from passtime.timeline.manifest import Release
+
+PASSES = ("forward", "backward", "total", "inference")
+
+# Workload, device, pass.
+Place = tuple[str, str, str]
+
+
+# More than this of a CPU went to other programs while it was measured: enough to slow a pass that uses all of them.
+_BUSY_CPUS = 0.1
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A stored time: median seconds of a pass, its samples' quartiles and the samples, and what is doubtful in it.
+
+    `seconds` is NaN where the release or the machine cannot have it; without stored samples, as in tables of others,
+    `quartiles` is None and `sessions` empty. `sessions` has each session's samples, in seconds. `source` is the file
+    that an imported number is from.
+    """
+
+    seconds: float
+    quartiles: tuple[float, float] | None = None
+    sessions: tuple[tuple[float, ...], ...] = ()
+    doubts: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def is_available(self) -> bool:
+        return not math.isnan(self.seconds)
+
+    @property
+    def spread_seconds(self) -> float | None:
+        """Half the interquartile range of the samples."""
+        return None if self.quartiles is None else (self.quartiles[1] - self.quartiles[0]) / 2
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What one release has on the machine. A place that was never measured is not in `times`."""
+
+    release: Release
+    times: Mapping[Place, Measured] = field(default_factory=dict)
+
+    @property
+    def devices(self) -> set[str]:
+        """The devices on which something was timed."""
+        return {device for (_, device, _), measured in self.times.items() if measured.is_available}
+
+
+def machines(root: Path) -> list[str]:
+    """The machines that have results."""
+    return sorted(path.parent.name for path in (root / "results").glob("*/machine.json"))
+
+
+def read(root: Path, machine: str) -> list[Stored]:
+    """What each release has on a machine, by date. Raises PasstimeError where it has nothing, or a file is damaged."""
+    if machine not in machines(root):
+        there = ", ".join(machines(root)) or "none yet"
+        raise PasstimeError(f"no results of machine {machine}: there are {there}; `--machine` names one")
+    known = manifest.load(root)
+    timeline = places.timeline_repository(root)
+    repository.build(known, timeline)
+    found = []
+    for path in sorted((root / "results" / machine).glob("*.json")):
+        if path.name != "machine.json":
+            try:
+                results = Results.load(str(path), machine_name=machine)
+                sessions = Sessions.load(path.with_suffix(".provenance.jsonl"))
+            except util.UserError as error:
+                raise PasstimeError(str(error)) from None
+            release = known.get(repository.release_name(timeline, results.commit_hash))
+            found.append(Stored(release, _times(results, sessions)))
+    return sorted(found, key=lambda stored: stored.release.date)
+
+
+def _times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
+    times = {}
+    for name, measured_pass in itertools.product(results.get_all_result_keys(), PASSES):
+        if not name.endswith(f".time_{measured_pass}"):
+            continue
+        params = results.get_result_params(name)
+        columns = (
+            results.get_result_value(name, params),
+            results.get_result_stats(name, params),
+            results.get_result_samples(name, params),
+        )
+        for cell, seconds, stats, samples in zip(cells_of({"name": name, "params": params}), *columns, strict=True):
+            if seconds is None:
+                continue
+            workload, device = cell.params
+            lines = sessions.of(cell)
+            times[workload, device, measured_pass] = Measured(
+                seconds,
+                (stats["q_25"], stats["q_75"]) if stats and stats.get("q_25") is not None else None,
+                tuple(_by_session(samples or (), lines)),
+                tuple(_doubts(lines)),
+                next((line[IMPORTED] for line in lines if IMPORTED in line), ""),
+            )
+    return times
+
+
+def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> Iterator[tuple[float, ...]]:
+    """Samples are stored session after session. Where the sessions do not say how many are theirs, each has as many."""
+    counts: list[int] = [line.get(SAMPLES, 0) for line in lines]
+    if sum(counts) != len(samples) or 0 in counts:
+        share, more = divmod(len(samples), max(1, len(lines)))
+        counts = [share + (number < more) for number in range(max(1, len(lines)))]
+    left = iter(samples)
+    for count in counts:
+        if session := tuple(itertools.islice(left, count)):
+            yield session
+
+
+def _doubts(lines: Sequence[dict]) -> Iterator[str]:
+    for line in lines:
+        yield from line.get(DOUBTS, ())
+    busiest = max((line.get("provenance.others_cpus") or 0.0 for line in lines), default=0.0)
+    if busiest > _BUSY_CPUS:
+        yield f"while it was measured, other programs took {busiest:.2g} CPUs"

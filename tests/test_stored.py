@@ -1,0 +1,35 @@
+"""What a machine's result files hold, as the tables and the site read it."""
+
+from __future__ import annotations
+
+import pytest
+
+from passtime import stored
+
+
+@pytest.mark.parametrize(
+    ("counts", "sessions"),
+    [
+        ([3, 2], ((1.0, 2.0, 3.0), (4.0, 5.0))),
+        ([None, None], ((1.0, 2.0, 3.0), (4.0, 5.0))),
+        ([4, 4], ((1.0, 2.0, 3.0), (4.0, 5.0))),
+        ([1, 4], ((1.0,), (2.0, 3.0, 4.0, 5.0))),
+        ([], ((1.0, 2.0, 3.0, 4.0, 5.0),)),
+    ],
+)
+def test_samples_are_told_apart_by_session(counts, sessions):
+    """Each session has as many as its line says; where lines do not say, or are wrong, equal shares."""
+    lines = [{} if count is None else {"samples": count} for count in counts]
+    assert tuple(stored._by_session((1.0, 2.0, 3.0, 4.0, 5.0), lines)) == sessions
+
+
+def test_no_samples_are_no_sessions():
+    """An imported number has none."""
+    assert tuple(stored._by_session((), [{}])) == ()
+
+
+def test_a_busy_machine_is_a_doubt():
+    """A session during which others computed is doubtful; the kernel's own crumbs are not."""
+    (doubt,) = stored._doubts([{"provenance.others_cpus": 0.01}, {"provenance.others_cpus": 0.5}])
+    assert "other programs took 0.5 CPUs" in doubt
+    assert list(stored._doubts([{"provenance.others_cpus": 0.05}, {}])) == []

@@ -15,7 +15,7 @@ READY := .venv/.ready
 # An environment whose Python is gone, or that was moved here from elsewhere, is made anew.
 $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c '' 2>/dev/null || rm -f $(READY))
 
-.PHONY: help env dashboard test check lint types clean
+.PHONY: help env dashboard site screenshot test check lint types clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -39,6 +39,12 @@ $(READY): pyproject.toml
 
 dashboard: $(READY) ## measure the two newest torch releases and publish html/
 	@$(BIN)/passtime dashboard
+
+site: $(READY) ## publish html/ from results/, without measuring
+	@$(BIN)/asv publish
+
+screenshot: $(READY) ## picture html/'s first page for the README
+	@$(BIN)/python docs/make_screenshot.py
 
 test: $(READY) ## run all tests; the first run downloads two torch releases
 	@$(BIN)/python -m pytest

@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import shutil
-import threading
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fake.project import Project
-from playwright.sync_api import Browser, sync_playwright
+from fake.project import ROOT, Project
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox",  # root in a container has none
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # No network: no name but the test's own server is found, and no proxy is asked instead.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    "--no-proxy-server",
-)
+from passtime.site.serving import CHROMIUMS, FLAGS, chromium, serving
 
+Visit = Callable[[str], Page]
 
-class _Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The address of a plain static server of this folder."""
-    handler = functools.partial(_Silent, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+# What was still loading when the page was left for another.
+LEFT = "net::ERR_ABORTED"
 
 
 @pytest.fixture(scope="package")
@@ -59,17 +32,74 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="package")
 def site(project: Project) -> Path:
-    """The published html/."""
+    """The published html/ of fake releases."""
     return project.root / "html"
 
 
 @pytest.fixture(scope="package")
+def own_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of the results that git has."""
+    html = tmp_path_factory.mktemp("own") / "html"
+    command = [sys.executable, "-m", "asv", "publish", "--html-dir", str(html)]
+    published = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert published.returncode == 0, published.stdout + published.stderr
+    return html
+
+
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium; playwright's own would be a download of its own."""
-    executable = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    """The system's Chromium."""
+    executable = chromium()
     if executable is None:
         pytest.skip(f"no browser to look at the site with: none of {', '.join(CHROMIUMS)} is on PATH")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def visit(site: Path, browser: Browser) -> Iterator[Visit]:
+    """Opens a page of the site of fake releases, as `visiting` does."""
+    with visiting(site, browser) as open_page:
+        yield open_page
+
+
+@contextmanager
+def visiting(site: Path, browser: Browser, **options: Any) -> Iterator[Visit]:
+    """Opens a page of a site; nothing may go wrong on any of them, nor may anything else be asked for.
+
+    `options` are those of a browser's context: colours, the size of the screen.
+    """
+    wrong: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            wrong.append(message.text)
+
+    def answered(response: Response) -> None:
+        if response.status >= 400:
+            wrong.append(f"{response.status} {response.url}")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((address, "data:")):
+            wrong.append(f"left the site: {request.url}")
+
+    def failed(request: Request) -> None:
+        if request.failure != LEFT:
+            wrong.append(f"{request.failure} {request.url}")
+
+    with serving(site) as address, browser.new_context(**options) as context:
+        context.on("console", heard)
+        context.on("weberror", lambda error: wrong.append(str(error.error)))
+        context.on("request", asked)
+        context.on("response", answered)
+        context.on("requestfailed", failed)
+
+        def open_page(place: str) -> Page:
+            page = context.new_page()
+            page.goto(address + place)
+            return page
+
+        yield open_page
+    assert wrong == []

@@ -3,55 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
+from playwright.sync_api import Browser, Locator, expect
 
-from .conftest import serving
+from passtime.site.serving import serving
+
+from .conftest import Visit
 from .test_vendor import ASV_INDEX, FILES
-
-Visit = Callable[[str], Page]
 
 # Whether there is data on flot's canvas: its lines and bars are coloured, while frame, grid and labels are grey.
 DRAWN = """canvas => {
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
     return pixels.some((red, at) => at % 4 === 0 && Math.abs(red - pixels[at + 2]) > 40);
 }"""
-
-
-@pytest.fixture
-def visit(site: Path, browser: Browser) -> Iterator[Visit]:
-    """Opens a page of the site; nothing may go wrong on any of them, nor may anything else be asked for."""
-    wrong: list[str] = []
-
-    def heard(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            wrong.append(message.text)
-
-    def answered(response: Response) -> None:
-        if response.status >= 400:
-            wrong.append(f"{response.status} {response.url}")
-
-    def asked(request: Request) -> None:
-        if not request.url.startswith((address, "data:")):
-            wrong.append(f"left the site: {request.url}")
-
-    with serving(site) as address, browser.new_context() as context:
-        context.on("console", heard)
-        context.on("weberror", lambda error: wrong.append(str(error.error)))
-        context.on("request", asked)
-        context.on("response", answered)
-        context.on("requestfailed", lambda request: wrong.append(f"{request.failure} {request.url}"))
-
-        def open_page(place: str) -> Page:
-            page = context.new_page()
-            page.goto(address + place)
-            return page
-
-        yield open_page
-    assert wrong == []
 
 
 def await_drawn(canvases: Locator, count: int = 1) -> None:
@@ -71,8 +37,8 @@ def test_the_browser_has_no_network(browser: Browser) -> None:
 
 
 def test_the_grid_shows_the_benchmarks(visit: Visit) -> None:
-    """The first page has a small graph for each benchmark that was measured, and leads to the full one."""
-    page = visit("")
+    """asv's first page has a small graph for each benchmark that was measured, and leads to the full one."""
+    page = visit("asv.html")
     tiles = page.locator("#summarygrid-display .benchmark-container")
     expect(tiles).to_have_count(2)
     await_drawn(tiles.locator("canvas.flot-base"), count=2)
@@ -83,7 +49,7 @@ def test_the_grid_shows_the_benchmarks(visit: Visit) -> None:
 
 def test_no_button_was_added(visit: Visit) -> None:
     """The navigation has asv's three pages."""
-    links = visit("").locator("#nav li[id] > a")
+    links = visit("asv.html").locator("#nav li[id] > a")
     expect(links).to_have_text(["Benchmark grid", "Benchmark list", "Regressions"])
 
 
@@ -94,14 +60,14 @@ def test_no_button_was_added(visit: Visit) -> None:
 )
 def test_a_graph_is_drawn(visit: Visit, view: str, label: str) -> None:
     """A bookmarked graph is drawn by release, by date, and as bars by model."""
-    page = visit(f"#nets.Net.time_forward{view}")
+    page = visit(f"asv.html#nets.Net.time_forward{view}")
     await_drawn(page.locator("#main-graph canvas.flot-base"))
     expect(page.locator("#main-graph")).to_contain_text(label)
 
 
 def test_a_part_of_the_graph_is_chosen(visit: Visit) -> None:
     """Dragging over the overview narrows the graph to those releases."""
-    page = visit("#nets.Net.time_forward")
+    page = visit("asv.html#nets.Net.time_forward")
     overview = page.locator("#overview")
     await_drawn(overview.locator("canvas.flot-base"))
     box = overview.bounding_box()
@@ -117,7 +83,7 @@ def test_a_part_of_the_graph_is_chosen(visit: Visit) -> None:
 
 def test_the_list_is_sorted(visit: Visit) -> None:
     """The list has a row for each benchmark and its parameters; a click on the heading reverses it."""
-    page = visit("#/summarylist")
+    page = visit("asv.html#/summarylist")
     names = page.locator("#summarylist-body tbody tr td:first-child")
     expect(names).to_have_count(6)
     before = names.all_text_contents()
@@ -127,7 +93,7 @@ def test_the_list_is_sorted(visit: Visit) -> None:
 
 def test_a_regression_is_listed_and_ignored(visit: Visit) -> None:
     """What became slower is listed; what the visitor ignores leaves the list."""
-    page = visit("#/regressions")
+    page = visit("asv.html#/regressions")
     ignore = page.locator("#regressions-body").get_by_text("Ignore", exact=True)
     expect(ignore).to_have_count(3)
     ignore.first.click()
@@ -140,6 +106,6 @@ def test_a_missing_script_is_explained(site: Path, browser: Browser) -> None:
     with serving(site) as address, browser.new_context() as context:
         page = context.new_page()
         page.route(f"**/{missing}", lambda route: route.abort())
-        page.goto(address, wait_until="commit")
+        page.goto(address + "asv.html", wait_until="commit")
         page.wait_for_url("**/error.html")
         expect(page.locator("h1")).to_have_text("This site is incomplete")

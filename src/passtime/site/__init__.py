@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from passtime.site import doubtful, measured, offline
+from passtime.site import doubtful, front, measured, offline
 
-__all__ = ["doubtful", "measured", "offline"]
+__all__ = ["doubtful", "front", "measured", "offline"]

@@ -36,6 +36,7 @@ class OfflineAssets(OutputPublisher):
 
     name = "offline"
     description = "Everything that the pages load, beside them"
+    order = 1000
 
     @classmethod
     def publish(cls, conf: Config, repo: Any, benchmarks: Any, graphs: Any, revisions: Any) -> None:

@@ -1,0 +1,146 @@
+"""What the front page reads: an index, and each number once by release and once by workload, in files of their own.
+
+    data/index.json                          machines, releases, workloads, passes
+    data/MACHINE/releases/RELEASE.json       all that a release has there, for tables and upgrades
+    data/MACHINE/workloads/WORKLOAD.json     all releases of a workload there, for its history
+
+So a page loads a file for each release or workload that it shows, however many others there are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from asv.machine import Machine
+from asv.util import load_json
+
+from passtime import stored, uncertainty, workloads
+from passtime.parity.record import Record
+from passtime.stored import Measured, Place, Stored
+from passtime.tables.formats import machine_title
+from passtime.tables.table import FIRST_LAYERS, FIRST_MODELS
+from passtime.uncertainty import Prior
+
+FOLDER = "data"
+
+# The original tables' order first.
+MODELS = (*FIRST_MODELS, *(name for name in workloads.MODELS if name not in FIRST_MODELS))
+LAYERS = (*FIRST_LAYERS, *(name for name in workloads.LAYERS if name not in FIRST_LAYERS))
+
+# So many steps in the reciprocal of the degrees of freedom; between them the page takes a straight line.
+_QUANTILES = 200
+
+# A workload's place in a file's name: conv3x3/1 is conv3x3-1.json.
+_SLASH = "-"
+
+
+def write(root: Path, html: Path) -> None:
+    """Writes the files of all machines that have results. Raises PasstimeError for a damaged result file."""
+    record = Record(root / "results")
+    machines, releases = [], {}
+    for name in stored.machines(root):
+        measured = [one for one in stored.read(root, name) if one.devices]
+        if not measured:
+            continue
+        folder = html / FOLDER / name
+        usual = _usual(measured)
+        rows = {one.release.name: {place: _row(place, time, usual) for place, time in one.times.items()}
+                for one in measured}  # fmt: skip
+        for one in measured:
+            release = one.release.name
+            content = {"release": release, "times": _nested(rows[release]), "parity": _nested(record.of(release))}
+            _write(folder / "releases" / f"{release}.json", content)
+            releases[release] = one.release
+        for workload, history in _histories(rows):
+            _write(folder / "workloads" / f"{workload.replace('/', _SLASH)}.json", history)
+        machines.append(_machine(root, name, measured))
+    ordered = sorted(releases.values(), key=lambda release: (release.date, release.name))
+    index = {
+        "machines": sorted(machines, key=lambda machine: machine["imported"]),
+        "releases": [{"name": one.name, "framework": one.framework, "date": one.date.isoformat()} for one in ordered],
+        "models": MODELS,
+        "layers": LAYERS,
+        "passes": stored.PASSES,
+        "quantiles": [_short(value) for value in uncertainty.quantiles(_QUANTILES)],
+    }
+    _write(html / FOLDER / "index.json", index)
+
+
+def _usual(measured: Sequence[Stored]) -> dict[tuple[str, bool], Prior | None]:
+    """What is usual on a device, of models and of layers: which vary less than layers."""
+    found: dict[tuple[str, bool], list] = defaultdict(list)
+    for one in measured:
+        for (workload, device, _), time in one.times.items():
+            if time.sessions:
+                found[device, workload in workloads.MODELS].append(time.sessions)
+    return {key: uncertainty.prior(passes) for key, passes in found.items()}
+
+
+def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | None]) -> dict[str, Any]:
+    """A time as the page reads it; `error` and `freedom` are those of its logarithm. Empty for n/a."""
+    if not time.is_available:
+        return {}
+    row: dict[str, Any] = {"seconds": time.seconds}
+    if time.quartiles is not None:
+        row["quartiles"] = [_short(value) for value in time.quartiles]
+    if time.sessions:
+        row["samples"], row["sessions"] = sum(map(len, time.sessions)), len(time.sessions)
+        workload, device, _ = place
+        prior = usual[device, workload in workloads.MODELS]
+        if prior is not None:
+            error = uncertainty.log_error(time.sessions, prior)
+            row["error"], row["freedom"] = _short(error.error), _short(min(error.freedom, 1e6))
+    if time.doubts:
+        row["doubts"] = list(time.doubts)
+    return row
+
+
+def _histories(rows: Mapping[str, Mapping[Place, dict]]) -> Iterator[tuple[str, dict]]:
+    """Each workload, and by device and pass its releases' rows without what only a comparison needs."""
+    found: dict[str, dict] = defaultdict(dict)
+    for release, by_place in rows.items():
+        for (workload, device, measured_pass), row in by_place.items():
+            if row:
+                kept = {key: row[key] for key in ("seconds", "quartiles", "doubts") if key in row}
+                by_release = found[workload].setdefault(device, {}).setdefault(measured_pass, {})
+                by_release[release] = kept
+    yield from found.items()
+
+
+def _machine(root: Path, name: str, measured: Sequence[Stored]) -> dict[str, Any]:
+    facts = load_json(str(root / "results" / name / "machine.json"), Machine.api_version)
+    devices = {}
+    for device in sorted(set().union(*(one.devices for one in measured))):
+        timed = {workload for one in measured for (workload, place, _), time in one.times.items()
+                 if place == device and time.is_available}  # fmt: skip
+        devices[device] = {
+            "title": machine_title(device, facts),
+            "releases": [one.release.name for one in measured if device in one.devices],
+            "workloads": [name for name in (*MODELS, *LAYERS) if name in timed],
+        }
+    sources = {time.source for one in measured for time in one.times.values()}
+    return {"name": name, "imported": "" not in sources, "devices": devices}
+
+
+def _nested(rows: Mapping[tuple[str, str, str], Any]) -> dict:
+    """By each part of the keys in turn: {("a", "b"): 1} is {"a": {"b": 1}}."""
+    nested: dict = {}
+    for (*parts, last), row in rows.items():
+        place = nested
+        for part in parts:
+            place = place.setdefault(part, {})
+        place[last] = row
+    return nested
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def _write(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, separators=(",", ":"), allow_nan=False), "utf-8")

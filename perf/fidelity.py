@@ -14,16 +14,20 @@ from passtime.worker import client
 from passtime.worker.protocol import SESSIONS
 from passtime.worker.supervisor import Worker
 
+PASSES = [name for passes in SESSIONS.values() for name in passes]
 GOALS = {"resnet18": 0.02, "vgg16": 0.02, "conv3x3/1": 0.05, "dense": 0.05}
 
 
 @click.command()
 @harness.release_option
 @click.option("--workload", "chosen", multiple=True, type=click.Choice(list(GOALS)), help="Only this; repeatable.")
+@click.option("--pass", "only", multiple=True, type=click.Choice(PASSES), help="Only this; repeatable.")
 @click.option("--device", type=click.Choice(workloads.DEVICES), default="cpu", show_default=True)
 @click.option("--pairs", default=20, show_default=True, help="Pairs of samples for each pass, at the least.")
 @click.option("--seconds", default=4.0, show_default=True, help="Timer's own time for each pass, at the least.")
-def main(release_name: str | None, chosen: Sequence[str], device: str, pairs: int, seconds: float) -> None:
+def main(
+    release_name: str | None, chosen: Sequence[str], only: Sequence[str], device: str, pairs: int, seconds: float
+) -> None:
     """Compare a worker's times with those of torch's own Timer, in one release, at one number of threads."""
     release, runtime = harness.runtime_of(release_name)
     harness.warn_if_busy()
@@ -39,7 +43,10 @@ def main(release_name: str | None, chosen: Sequence[str], device: str, pairs: in
     with Worker(release.name, command, harness.environment()) as worker:
         for workload in chosen or GOALS:
             fields = {**workloads.request_fields(workload, device), **sampling.policy(), "threads": threads}
-            for session, passes in SESSIONS.items():
+            for session in SESSIONS:
+                passes = [name for name in SESSIONS[session] if name in (only or PASSES)]
+                if not passes:
+                    continue
                 harness.progress.print(f"{workload}, {session}")
                 alone = {name: client.ask(worker.address, {"request": "sample", "pass": name, **fields})
                          for name in passes}  # fmt: skip
@@ -47,6 +54,7 @@ def main(release_name: str | None, chosen: Sequence[str], device: str, pairs: in
                 beside = {
                     **fields,
                     "session": session,
+                    "passes": passes,
                     "passes_per_sample": passes_per_sample,
                     "pairs": pairs,
                     "seconds": seconds,

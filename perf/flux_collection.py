@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import click
 import harness
@@ -33,41 +34,52 @@ def main(release_name: str, chosen: Sequence[str], rounds: int) -> None:
     table.title = f"{release.name}, {threads} threads: no collection in a pass over collection in passes"
     with outside, inside:
         for workload in chosen or WORKLOADS:
+            harness.progress.print(workload)
+            request = {
+                **workloads.request_fields(workload, "cpu"),
+                **sampling.policy(),
+                "threads": threads,
+                "request": "sample",
+            }
+            ours, theirs = harness.alternate(
+                rounds, lambda r=request: _ask(outside, r), lambda r=request: _ask(inside, r)
+            )
             for measured_pass in PASSES:
-                harness.progress.print(f"{workload}, {measured_pass}")
-                request = {
-                    **workloads.request_fields(workload, "cpu"),
-                    **sampling.policy(),
-                    "threads": threads,
-                    "request": "sample",
-                    "pass": measured_pass,
-                }
-                ours, theirs = harness.alternate(
-                    rounds, lambda r=request: _ask(outside, r), lambda r=request: _ask(inside, r)
-                )
-                ratios = harness.per_round([reply[0] for reply in ours], [reply[0] for reply in theirs])
+                sides = [[replies[measured_pass] for replies in side] for side in (ours, theirs)]
+                seconds = [[reply.seconds for reply in side] for side in sides]
+                ratios = harness.per_round(*seconds)
                 comparison = harness.Comparison(workload, measured_pass, ratios, goal=float("inf"), counted=False)
                 table.add_row(
                     workload,
                     measured_pass,
-                    harness.milliseconds([reply[0] for reply in ours]),
-                    harness.milliseconds([reply[0] for reply in theirs]),
+                    *map(harness.milliseconds, seconds),
                     *comparison.shown(),
-                    " / ".join(harness.milliseconds([reply[1] for reply in side]) for side in (ours, theirs)),
-                    " / ".join(f"{statistics.median(reply[2] for reply in side):.0f}" for side in (ours, theirs)),
+                    " / ".join(harness.milliseconds([reply.collection_seconds for reply in side]) for side in sides),
+                    " / ".join(f"{statistics.median(reply.page_faults for reply in side):.0f}" for side in sides),
                 )
     harness.show(table)
     click.echo("flux collection: no goal: the figures say what the choice does")
 
 
-def _ask(worker: Worker, request: dict) -> tuple[float, float, float]:
-    """Median seconds of the pass, seconds of collection a pass, and page faults a pass."""
-    reply = client.ask(worker.address, request)
-    return (
-        statistics.median(reply["elapsed_seconds"]),
-        reply["provenance.collection_seconds_per_pass"],
-        reply["provenance.page_faults_per_pass"],
-    )
+class _Reply(NamedTuple):
+    """A session's median seconds of a pass, and its seconds of collection and page faults for each pass or step."""
+
+    seconds: float
+    collection_seconds: float
+    page_faults: float
+
+
+def _ask(worker: Worker, request: dict) -> dict[str, _Reply]:
+    """Both sessions of a workload, by pass."""
+    replies = {name: client.ask(worker.address, {**request, "pass": name}) for name in PASSES}
+    return {
+        name: _Reply(
+            statistics.median(reply["elapsed_seconds"]),
+            reply["provenance.collection_seconds_per_pass"],
+            reply["provenance.page_faults_per_pass"],
+        )
+        for name, reply in replies.items()
+    }
 
 
 if __name__ == "__main__":

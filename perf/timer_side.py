@@ -1,7 +1,7 @@
 """`torch.utils.benchmark.Timer` beside a worker's sampler, run by a runtime's interpreter: `timer_side.py FOLDER`.
 
-The request on stdin is a worker's, with `session`, `passes_per_sample`, `seconds` and `pairs`; the answer on stdout is
-`{"pairs": {pass: [[worker's seconds, Timer's seconds], ...]}, "not_the_same": [pass, ...]}`, seconds per pass.
+The request on stdin is a worker's, with `session`, `passes`, `passes_per_sample`, `seconds` and `pairs`; the answer on
+stdout is `{"pairs": {pass: [[worker's seconds, Timer's seconds], ...]}, "not_the_same": [pass, ...]}`, in seconds.
 
 Both take turns on one workload in one process, forked and prepared as a worker's session is, so that nothing but who
 measures differs: which pages a process's memory lies in, and what else the machine does in that minute, makes more
@@ -62,7 +62,7 @@ def measure(adapter, sampler, request):
     module, images = workload.forward.func, workload.batch
     names = {"module": module, "batch": images, "clear": workload.prepare, "gradient": torch.ones_like(module(images))}
     new_timer = functools.partial(Timer, globals=names, num_threads=request["threads"])
-    passes = sampler.SESSIONS[session]
+    passes = request["passes"]
     if count > MOST_PASSES_OF_LONG_ONE:
         seconds = request["batch_seconds"] * BLOCKS
         pairs = {

@@ -1,7 +1,7 @@
-"""Prints the README's table: median seconds of a few models in every release, from the results that git has.
+"""Prints the README's first table: median seconds of a few models in every release, from the results that git has.
 
 python docs/make_table.py            print it
-python docs/make_table.py --write    put it into the README
+python docs/make_table.py --write    put it into the README, and what `passtime tables` prints where that is named
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEVICE = "cpu"
 BENCHMARKS = {"resnet18": "models.ResNet", "resnet50": "models.ResNet", "vgg16": "models.VGG"}
 PASSES = ("forward", "backward", "total", "inference")
-MARKERS = re.compile(r"(<!-- table: .*? -->\n).*?(<!-- /table -->)", re.DOTALL)
+MARKERS = re.compile(r"(<!-- table: (.*?) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
 def table(root: Path = ROOT) -> str:
@@ -91,11 +92,21 @@ def _shown(seconds: float) -> str:
     return "" if math.isnan(seconds) else f"{seconds:#.3g}".rstrip(".")
 
 
+def made_by(command: str) -> str:
+    """What a marker's command prints: this script, or `passtime tables`, whose headings become lower ones."""
+    program, *arguments = shlex.split(command)
+    if program == "python":
+        return table()
+    passtime = Path(sys.executable).with_name(program)
+    printed = subprocess.run([passtime, *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return "\n" + printed.replace("## ", "### ")
+
+
 def main() -> None:
     if sys.argv[1:] == ["--write"]:
         readme = ROOT / "README.md"
         text = readme.read_text("utf-8")
-        readme.write_text(MARKERS.sub(lambda found: found[1] + table() + found[2], text), "utf-8")
+        readme.write_text(MARKERS.sub(lambda found: found[1] + made_by(found[2]) + found[3], text), "utf-8")
     else:
         print(table(), end="")
 

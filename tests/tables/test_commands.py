@@ -101,6 +101,7 @@ def test_doubtful_numbers_are_marked():
         (["--machine", "titan-1080ti", "--device", "cpu"], "no cpu times on titan-1080ti"),
         (["--machine", "titan-1080ti", "--releases", "torch-9.9"], "unknown release torch-9.9"),
         (["--machine", "titan-1080ti", "--releases", "torch-2.5.1"], "no results of torch-2.5.1 on titan-1080ti"),
+        (["--machine", "titan-1080ti", "--workloads", "vgg17"], "unknown workload vgg17: passtime has vgg11, "),
     ],
 )
 def test_what_is_not_there_is_one_line(arguments, reason):
@@ -117,3 +118,10 @@ def test_releases_are_taken_in_the_order_given():
         run("--machine", "titan-1080ti", "--format", "json", "--releases", "flux-master-2018-07", "torch-0.4.0").output
     )
     assert [record["release"] for record in records[:8]] == ["flux-master-2018-07"] * 4 + ["torch-0.4.0"] * 4
+
+
+def test_rows_are_chosen():
+    """`--workloads A B` shows those two, in the table's order."""
+    chosen = ("--workloads", "dense", "vgg16", "--releases", "torch-0.4.0")
+    records = json.loads(run("--machine", "titan-1080ti", "--format", "json", *chosen).output)
+    assert [record["workload"] for record in records] == ["vgg16"] * 4 + ["dense"] * 3

@@ -1,4 +1,4 @@
-"""A benchmark that was never measured is not on the site."""
+"""What asv's publishers are given: only benchmarks that were measured, in one order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class MeasuredBenchmarks(OutputPublisher):
     """Runs before asv's own publishers.
 
     asv shows all that benchmarks.json lists; after a run of a few of them, the rest are empty tiles whose graphs its
-    pages ask for in vain.
+    pages ask for in vain. And it has the graphs in the order of a set, so each publishing would list the regressions in
+    another.
     """
 
     name = "measured"
@@ -27,3 +28,4 @@ class MeasuredBenchmarks(OutputPublisher):
         for name in list(benchmarks):
             if not graphs.get_graph_group(name):
                 del benchmarks[name]
+        graphs._graphs = dict(sorted(graphs._graphs.items()))

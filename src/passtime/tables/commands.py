@@ -20,17 +20,17 @@ from passtime.timeline import manifest
 
 
 class _Many(click.Command):
-    """Takes `--releases A B C` as `--releases A --releases B --releases C`."""
+    """Takes `--releases A B C` as `--releases A --releases B --releases C`, and so `--workloads`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         spread: list[str] = []
-        is_list = False
+        listed = None
         for arg in args:
             if arg.startswith("-"):
-                is_list = arg == "--releases"
-                spread += [] if is_list else [arg]
+                listed = arg if arg in ("--releases", "--workloads") else None
+                spread += [] if listed else [arg]
             else:
-                spread += ["--releases", arg] if is_list else [arg]
+                spread += [listed, arg] if listed else [arg]
         return super().parse_args(ctx, spread)
 
 
@@ -38,8 +38,9 @@ class _Many(click.Command):
 @click.option("--machine", metavar="M", help="The machine's name; by default this one.")
 @click.option("--device", type=click.Choice(workloads.DEVICES), help="Only this device; by default all with times.")
 @click.option("--releases", "names", multiple=True, metavar="A B ...", help="By default each framework's newest.")
+@click.option("--workloads", "chosen", multiple=True, metavar="W ...", help="Only these rows; by default all.")
 @click.option("--format", "form", type=click.Choice(list(formats.FORMATS)), default="rich", show_default=True)
-def tables(machine: str | None, device: str | None, names: Sequence[str], form: str) -> None:
+def tables(machine: str | None, device: str | None, names: Sequence[str], chosen: Sequence[str], form: str) -> None:
     """Print the times of models and layers, a row per release, best values marked."""
     root = places.root()
     machine = machine or this_machine()
@@ -48,8 +49,12 @@ def tables(machine: str | None, device: str | None, names: Sequence[str], form: 
     for name in devices:
         if not any(name in one.devices for one in stored):
             raise PasstimeError(f"no {name} times on {machine}")
+    for name in chosen:
+        if name not in (*workloads.MODELS, *workloads.LAYERS):
+            known = ", ".join((*workloads.MODELS, *workloads.LAYERS))
+            raise PasstimeError(f"unknown workload {name}: passtime has {known}")
     record = Record(root / "results")
-    both = [table for name in devices for table in arranged(stored, name, record)]
+    both = [table for name in devices for table in arranged(stored, name, record, chosen)]
     facts = load_json(str(root / "results" / machine / "machine.json"), Machine.api_version)
     text = formats.FORMATS[form](both, facts)
     if text is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from passtime import workloads
@@ -48,28 +48,22 @@ class Table:
     rows: tuple[Row, ...]
 
 
-def tables(stored: Sequence[Stored], device: str, record: Record) -> tuple[Table, Table]:
-    """Both tables of the releases, in the order given, on one device."""
-    return (
-        _table("Model", FIRST_MODELS, workloads.MODELS, MODEL_PASSES, ("s", 1), stored, device, record),
-        _table("Layer", FIRST_LAYERS, tuple(workloads.LAYERS), LAYER_PASSES, ("ms", 1000), stored, device, record),
-    )
-
-
-def _table(
-    kind: str,
-    first: tuple[str, ...],
-    names: tuple[str, ...],
-    passes: tuple[str, ...],
-    unit: tuple[str, int],
-    stored: Sequence[Stored],
-    device: str,
-    record: Record,
-) -> Table:
+def tables(stored: Sequence[Stored], device: str, record: Record, chosen: Collection[str] = ()) -> tuple[Table, Table]:
+    """Both tables of the releases, in the order given, on one device; with `chosen`, of these workloads only."""
     measured = {workload for one in stored for workload, place, _ in one.times if place == device}
-    others = [name for name in names if name in measured and name not in first]
-    rows = [row for workload in (*first, *others) for row in _rows(workload, passes, stored, device, record)]
-    return Table(kind, device, passes, *unit, tuple(rows))
+
+    def table(
+        kind: str, first: Sequence[str], names: Iterable[str], passes: tuple[str, ...], unit: tuple[str, int]
+    ) -> Table:
+        others = [name for name in names if name in measured and name not in first]
+        shown = [name for name in (*first, *others) if name in chosen or not chosen]
+        rows = [row for workload in shown for row in _rows(workload, passes, stored, device, record)]
+        return Table(kind, device, passes, *unit, tuple(rows))
+
+    return (
+        table("Model", FIRST_MODELS, workloads.MODELS, MODEL_PASSES, ("s", 1)),
+        table("Layer", FIRST_LAYERS, workloads.LAYERS, LAYER_PASSES, ("ms", 1000)),
+    )
 
 
 def _rows(

@@ -1,0 +1,34 @@
+// The published numbers, each file loaded once, when it is first shown.
+
+const loading = new Map();
+
+export class MissingData extends Error {}
+
+function load(path) {
+  if (!loading.has(path)) {
+    loading.set(path, fetchJson(`data/${path}`).catch((error) => {
+      loading.delete(path);
+      throw error;
+    }));
+  }
+  return loading.get(path);
+}
+
+async function fetchJson(address) {
+  let answer;
+  try {
+    answer = await fetch(address);
+  } catch {
+    throw new MissingData(`${address} cannot be loaded: the site has to come from a server, any will do`);
+  }
+  if (!answer.ok) throw new MissingData(`${address} is missing: run asv publish again, and copy all of html/`);
+  return answer.json();
+}
+
+export const index = () => load("index.json");
+
+/** All that a release has on a machine: {times: {workload: {device: {pass: time}}}, parity}. */
+export const release = (machine, name) => load(`${machine}/releases/${encodeURIComponent(name)}.json`);
+
+/** All releases' times of a workload on a machine: {device: {pass: {release: time}}}. */
+export const workload = (machine, name) => load(`${machine}/workloads/${name.replace("/", "-")}.json`);

@@ -1,0 +1,101 @@
+// The page: which view, what is common to all of them, and drawing anew when the address changes.
+
+import * as address from "./address.js";
+import * as data from "./data.js";
+import { choice, make } from "./elements.js";
+
+const VIEWS = {
+  tables: { title: "Tables", load: () => import("./tables.js") },
+  upgrade: { title: "Upgrade", load: () => import("./upgrade.js") },
+  history: { title: "History", load: () => import("./history.js") },
+};
+const content = document.getElementById("content");
+let drawing = 0;
+let drawn = null; // the address, but for its fragment, of what is shown
+
+/** The address's fields, with what they leave out filled in: the first machine and its first device. */
+function completed(index) {
+  const fields = address.read();
+  const view = Object.hasOwn(VIEWS, fields.view ?? "") ? fields.view : "tables";
+  const machine = index.machines.find(({ name }) => name === fields.machine) ?? index.machines[0];
+  const device = Object.hasOwn(machine.devices, fields.device ?? "") ? fields.device : Object.keys(machine.devices)[0];
+  return { ...fields, view, machine, device };
+}
+
+async function draw() {
+  const turn = (drawing += 1);
+  drawn = location.search;
+  // What had the keyboard's focus has it again in the new content.
+  const { activeElement } = document;
+  const focused = activeElement?.name || activeElement?.textContent;
+  try {
+    const index = await data.index();
+    if (!index.machines.length) {
+      content.replaceChildren(make("p", { id: "state" }, "Nothing was measured yet: asv run measures, asv publish shows it here."));
+      return;
+    }
+    const fields = completed(index);
+    drawViews(fields);
+    const { show } = await VIEWS[fields.view].load();
+    const shown = await show(fields, index);
+    if (turn !== drawing) return; // the visitor has gone on
+    content.replaceChildren(...common(fields, index), ...shown.elements);
+    shown.drawn?.();
+    document.title = `${shown.title} – passtime`;
+    document.documentElement.dataset.view = fields.view;
+    const again = [...content.querySelectorAll("select, input, button")].find((one) => focused && (one.name || one.textContent) === focused);
+    again?.focus({ preventScroll: true });
+    if (again?.type === "search") again.setSelectionRange(again.value.length, again.value.length);
+  } catch (error) {
+    if (turn !== drawing) return;
+    if (!(error instanceof data.MissingData)) throw error;
+    content.replaceChildren(make("p", { id: "state", role: "alert" }, error.message));
+  }
+}
+
+function drawViews({ view }) {
+  const links = Object.entries(VIEWS).map(([name, { title }]) =>
+    make("a", { href: address.to({ view: name, sort: null, descending: null, filter: null }), "aria-current": name === view ? "page" : false }, title));
+  document.getElementById("views").replaceChildren(...links);
+}
+
+/** The machine and device: every view is of one. */
+function common({ machine, device }, index) {
+  const names = Object.fromEntries(index.machines.map(({ name, imported }) => [name, imported ? `${name} (2018, imported)` : name]));
+  const elsewhere = { releases: null, base: null, from: null, to: null };
+  return [make("div", { class: "choices" },
+    choice("Machine", Object.keys(names), machine.name, (name) => address.go({ machine: name, device: null, ...elsewhere }), (name) => names[name]),
+    choice("Device", Object.keys(machine.devices), device, (name) => address.go({ device: name, ...elsewhere }), (name) => name.toUpperCase()),
+    make("span", { class: "title" }, machine.devices[device].title))];
+}
+
+// Links to other states of this page need no new page.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="?"]');
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  history.pushState(null, "", link.getAttribute("href"));
+  dispatchEvent(new Event("addresschange"));
+});
+// A note's fragment is no other state.
+addEventListener("popstate", () => location.search !== drawn && draw());
+addEventListener("addresschange", draw);
+
+// Light or dark: as the system has it, unless the address says otherwise.
+const theme = document.getElementById("theme");
+function drawTheme() {
+  const chosen = address.read().theme;
+  if (chosen) document.documentElement.dataset.theme = chosen;
+  else delete document.documentElement.dataset.theme;
+  theme.textContent = isDark() ? "Light" : "Dark";
+}
+function isDark() {
+  return (address.read().theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+}
+theme.addEventListener("click", () => address.go({ theme: isDark() ? "light" : "dark" }));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("addresschange")));
+addEventListener("popstate", drawTheme);
+addEventListener("addresschange", drawTheme);
+
+drawTheme();
+draw();

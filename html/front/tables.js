@@ -1,0 +1,158 @@
+// The two tables, models and layers, a row for each release: as in the tables that passtime grew from.
+
+import * as address from "./address.js";
+import { colour, combined, LEVEL, ratio, workDiffers } from "./compare.js";
+import * as data from "./data.js";
+import { choice, make, Notes, sorter } from "./elements.js";
+import { exports } from "./export.js";
+import * as numbers from "./numbers.js";
+
+const MOST_RELEASES = 6;
+
+export async function show(fields, index) {
+  const { machine, device } = fields;
+  const available = machine.devices[device].releases;
+  const asked = (fields.releases ?? []).filter((name) => available.includes(name));
+  const names = asked.length ? asked.slice(0, MOST_RELEASES) : newest(available, index);
+  const base = names.includes(fields.base) ? fields.base : names[0];
+  const releases = await Promise.all(names.map((name) => data.release(machine.name, name)));
+  const frameworks = Object.fromEntries(index.releases.map(({ name, framework }) => [name, framework]));
+  const sort = { key: fields.sort ?? "", descending: fields.descending === "yes" };
+  const view = { device, index, releases, frameworks, sort, base: releases.find(({ release }) => release === base) };
+  const tables = [["Models", index.models], ["Layers", index.layers]].map(([title, workloads]) => table(title, workloads, view));
+  const records = tables.flatMap(({ records }) => records);
+  return {
+    title: `${machine.name}, ${device}`,
+    elements: [
+      picker(names, base, available, frameworks),
+      ...tables.flatMap(({ elements }) => elements),
+      exports(records, `passtime-${machine.name}-${device}`),
+      make("p", { class: "legend" },
+        "± is half the interquartile range of the samples. The ratio is to the base’s time: under 1 is faster, blue; over 1 slower, orange; the faster of a workload’s releases is bold. ",
+        `Point at a ratio for its ${LEVEL} interval. n/a: the release or the device does not have it; empty: not measured.`),
+    ],
+  };
+}
+
+/** Each framework's newest release on the machine, in the order in which the frameworks appear. */
+function newest(available, index) {
+  const found = {};
+  for (const { name, framework } of index.releases) if (available.includes(name)) found[framework] = name;
+  const first = Object.keys(found).sort((one, other) => (other === "torch") - (one === "torch"));
+  return first.map((framework) => found[framework]);
+}
+
+function picker(names, base, available, frameworks) {
+  const addable = {};
+  for (const name of [...available].reverse()) if (!names.includes(name)) (addable[frameworks[name]] ??= []).push(name);
+  return make("div", { class: "choices" },
+    make("ul", { class: "chosen", "aria-label": "Releases" }, names.map((name) => make("li", {}, name,
+      make("button", { type: "button", "aria-label": `remove ${name}`, disabled: names.length === 1,
+        onclick: () => address.go({ releases: names.filter((other) => other !== name), base: name === base ? null : base }) }, "×")))),
+    names.length < MOST_RELEASES && Object.keys(addable).length
+      ? choice("Add", { "": ["a release …"], ...addable }, "a release …", (name) => address.go({ releases: [...names, name] }))
+      : null,
+    choice("Base", names, base, (name) => address.go({ base: name, releases: names })));
+}
+
+function table(title, workloads, view) {
+  const { device, index, releases, base, sort } = view;
+  const there = workloads.filter((workload) => releases.some(({ times }) => times[workload]?.[device]));
+  if (!there.length) return { elements: [], records: [] };
+  const notes = new Notes(title.toLowerCase());
+  const rows = there.flatMap((workload) => releases.map((release) => row(workload, release, view)));
+  const ordered = sorted(rows, sort);
+  const onsort = ({ key, descending }) => address.go({ sort: key, descending: descending ? "yes" : null });
+  const group = (name) => sorter(name, name, sort, onsort, { colspan: 2 });
+  const head = make("thead", {}, make("tr", {},
+    sorter(title.slice(0, -1), "", sort, onsort), make("th", { scope: "col" }, "Release"), index.passes.map(group)));
+  let above;
+  const body = make("tbody", {}, ordered.map((one) => {
+    const isRepeated = one.workload === above;
+    above = one.workload;
+    return make("tr", { class: isRepeated ? false : "first" },
+      make("th", { scope: "row", class: isRepeated ? "repeated" : false }, one.workload),
+      make("td", {}, one.release, one.care ? [" ", notes.cite(one.care)] : null),
+      one.cells.map((cell) => cellsOf(cell, one, notes)));
+  }));
+  return {
+    elements: [
+      make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
+        make("table", { class: "times" }, make("caption", {}, `${title}: time, and its ratio to ${base.release}’s`), head, body,
+          there.length > 1 ? means(there, view) : null)),
+      notes.list(),
+    ].filter(Boolean),
+    records: ordered.flatMap((one) => one.cells.map((cell) => record(one, cell))),
+  };
+}
+
+function row(workload, release, { device, index, releases, base, frameworks }) {
+  const cells = index.passes.map((pass) => {
+    const time = release.times[workload]?.[device]?.[pass];
+    const baseTime = base.times[workload]?.[device]?.[pass];
+    const isCompared = time?.seconds && baseTime?.seconds && release !== base;
+    const others = releases.map(({ times }) => times[workload]?.[device]?.[pass]?.seconds).filter(Boolean);
+    return {
+      pass,
+      time,
+      ratio: isCompared ? ratio(baseTime, time, index.quantiles) : null,
+      isBest: Boolean(time?.seconds) && others.length > 1 && time.seconds === Math.min(...others),
+    };
+  });
+  const care = cells.some(({ ratio }) => ratio) ? workDiffers(base, release, workload, device, frameworks) : null;
+  return { workload, release: release.release, cells, care };
+}
+
+function cellsOf({ time, ratio, isBest }, { care }, notes) {
+  if (!time) return [make("td"), make("td")];
+  if (!time.seconds) return [make("td", { class: "not-available" }, "n/a"), make("td")];
+  const text = numbers.timeWithSpread(time);
+  return [
+    make("td", { class: "number" }, isBest ? make("b", {}, text) : text, (time.doubts ?? []).map((doubt) => notes.cite(doubt))),
+    ratio
+      ? make("td", { class: `number ratio ${care ? "" : colour(ratio.value)}`, title: interval(ratio) }, numbers.ratio(ratio.value))
+      : make("td"),
+  ];
+}
+
+function interval({ low, high }) {
+  return low === null ? "no samples are stored: its interval is not known" : `${numbers.ratio(low)} to ${numbers.ratio(high)} (${LEVEL})`;
+}
+
+/** The geometric mean of each release's ratios, over the workloads that both have and that are known to be the same work. */
+function means(workloads, { device, index, releases, base, frameworks }) {
+  return make("tfoot", {}, releases.filter((release) => release !== base).map((release) => {
+    const same = workloads.filter((workload) => !workDiffers(base, release, workload, device, frameworks));
+    return make("tr", {},
+      make("th", { scope: "row" }, "geometric mean"), make("td", {}, release.release),
+      index.passes.map((pass) => {
+        const pairs = same
+          .map((workload) => ({ base: base.times[workload]?.[device]?.[pass], other: release.times[workload]?.[device]?.[pass] }))
+          .filter(({ base, other }) => base?.seconds && other?.seconds);
+        const mean = combined(pairs, index.quantiles);
+        return mean
+          ? [make("td", { class: "number of" }, `of ${pairs.length}`),
+             make("td", { class: `number ratio ${colour(mean.value)}`, title: interval(mean) }, numbers.ratio(mean.value))]
+          : [make("td"), make("td")];
+      }));
+  }));
+}
+
+function sorted(rows, { key, descending }) {
+  if (!key) return descending ? rows.toReversed() : rows;
+  const seconds = ({ cells }) => cells.find(({ pass }) => pass === key)?.time?.seconds ?? Infinity;
+  return rows.toSorted((one, other) => (descending ? -1 : 1) * (seconds(one) - seconds(other) || 0));
+}
+
+function record({ workload, release, care }, { pass, time, ratio }) {
+  return {
+    workload, release, pass,
+    seconds: time ? time.seconds ?? "n/a" : null,
+    lower_quartile_seconds: time?.quartiles?.[0] ?? null,
+    upper_quartile_seconds: time?.quartiles?.[1] ?? null,
+    ratio: ratio ? Number(ratio.value.toPrecision(5)) : null,
+    ratio_low: ratio?.low ? Number(ratio.low.toPrecision(5)) : null,
+    ratio_high: ratio?.high ? Number(ratio.high.toPrecision(5)) : null,
+    notes: [care, ...(time?.doubts ?? [])].filter(Boolean).join("; "),
+  };
+}

@@ -1,0 +1,165 @@
+// Two releases: every workload and pass as a change with its interval, the largest first, and the mean by pass.
+
+import * as address from "./address.js";
+import { colour, combined, LEVEL, ratio, reading, workDiffers } from "./compare.js";
+import * as data from "./data.js";
+import { choice, make, Notes, sorter } from "./elements.js";
+import { exports } from "./export.js";
+import * as numbers from "./numbers.js";
+
+const COLUMNS = {
+  workload: { title: "Workload", value: (row) => row.place },
+  pass: { title: "Pass", value: (row) => row.pass },
+  from: { title: "From", value: (row) => row.base.seconds },
+  to: { title: "To", value: (row) => row.other.seconds },
+  change: { title: "Change", value: (row) => row.ratio.value },
+  reading: { title: "Reading", value: (row) => row.reading },
+};
+
+export async function show(fields, index) {
+  const { machine, device } = fields;
+  const available = machine.devices[device].releases;
+  if (available.length < 2) {
+    const only = make("p", {}, `${machine.name} has times of ${available.join()} alone: there is nothing to compare it with.`);
+    return { title: "Upgrade", elements: [only] };
+  }
+  const frameworks = Object.fromEntries(index.releases.map(({ name, framework }) => [name, framework]));
+  const to = available.includes(fields.to) ? fields.to : newest(available, frameworks);
+  const from = available.includes(fields.from) && fields.from !== to ? fields.from : before(to, available, frameworks);
+  const [base, other] = await Promise.all([from, to].map((name) => data.release(machine.name, name)));
+  const rows = rowsOf(base, other, device, index, frameworks);
+  const filter = (fields.filter ?? "").toLowerCase();
+  const chosen = rows.filter(({ workload, pass }) => `${workload} ${pass}`.toLowerCase().includes(filter));
+  const sort = { key: fields.sort ?? "", descending: fields.descending === "yes" };
+  const notes = new Notes("changes");
+  return {
+    title: `${from} → ${to}`,
+    elements: [
+      picker(from, to, available, frameworks),
+      summary(from, to, rows, index),
+      filterBox(fields.filter ?? ""),
+      changes(sorted(chosen, sort), sort, notes),
+      notes.list(),
+      exports(sorted(chosen, sort).map((row) => record(row, from, to)), `passtime-${from}-${to}-${device}`),
+      explanation(rows),
+    ].filter(Boolean),
+  };
+}
+
+function newest(available, frameworks) {
+  return available.findLast((name) => frameworks[name] === "torch") ?? available.at(-1);
+}
+
+/** The release before it of the same framework on this machine, or any other. */
+function before(to, available, frameworks) {
+  const same = available.filter((name) => frameworks[name] === frameworks[to]);
+  return same[same.indexOf(to) - 1] ?? available.find((name) => name !== to);
+}
+
+function picker(from, to, available, frameworks) {
+  const grouped = {};
+  for (const name of [...available].reverse()) (grouped[frameworks[name]] ??= []).push(name);
+  return make("div", { class: "choices" },
+    choice("From", grouped, from, (name) => address.go({ from: name, to: name === to ? from : to })),
+    choice("To", grouped, to, (name) => address.go({ from: name === from ? to : from, to: name })),
+    make("a", { href: address.to({ from: to, to: from }) }, "the other way round"));
+}
+
+function rowsOf(base, other, device, index, frameworks) {
+  return [...index.models, ...index.layers].flatMap((workload, place) => index.passes.flatMap((pass) => {
+    const [one, two] = [base, other].map(({ times }) => times[workload]?.[device]?.[pass]);
+    if (!one?.seconds || !two?.seconds) return [];
+    const found = ratio(one, two, index.quantiles);
+    const care = [
+      workDiffers(base, other, workload, device, frameworks),
+      ...(one.doubts ?? []).map((doubt) => `${base.release}: ${doubt}`),
+      ...(two.doubts ?? []).map((doubt) => `${other.release}: ${doubt}`),
+      found.low === null ? "no samples are stored: how sure it is cannot be told" : null,
+    ].filter(Boolean);
+    return [{ workload, place, pass, base: one, other: two, ratio: found, reading: reading(found), care,
+              isSameWork: !workDiffers(base, other, workload, device, frameworks), isModel: place < index.models.length }];
+  }));
+}
+
+/** One sentence, and the means by pass. */
+function summary(from, to, rows, index) {
+  const total = combined(rows.filter((row) => row.pass === "total" && row.isModel && row.isSameWork), index.quantiles);
+  const counts = ["slower", "faster", "cannot tell"].map((text) => `${rows.filter((row) => row.reading === text).length} ${text}`);
+  const kinds = [["models", true], ["layers", false]].filter(([, isModel]) => rows.some((row) => row.isModel === isModel));
+  const cell = (pass, isModel) => {
+    const same = rows.filter((row) => row.pass === pass && row.isModel === isModel && row.isSameWork);
+    const mean = combined(same, index.quantiles);
+    if (!mean) return make("td");
+    return make("td", { class: `number ratio ${reading(mean) === "cannot tell" ? "" : colour(mean.value)}` },
+      `${numbers.change(mean.value)} `, make("small", {}, interval(mean)));
+  };
+  return make("section", { class: "summary" },
+    make("p", { class: "answer" }, total
+      ? [make("b", {}, to), " takes ", make("b", {}, numbers.ratio(total.value)), " the time of ", make("b", {}, from),
+         ` for a model’s training step ${interval(total)}: ${verdict(total)}.`]
+      : `${from} and ${to} have no training step in common that is known to be the same work.`),
+    make("p", {}, `Of ${rows.length} workloads and passes: ${counts.join(", ")}.`),
+    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Geometric means" }, make("table", {},
+      make("caption", {}, "Change of the time, geometric mean"),
+      make("thead", {}, make("tr", {}, make("td"), index.passes.map((pass) => make("th", { scope: "col" }, pass)))),
+      make("tbody", {}, kinds.map(([kind, isModel]) =>
+        make("tr", {}, make("th", { scope: "row" }, kind), index.passes.map((pass) => cell(pass, isModel))))))));
+}
+
+function verdict(found) {
+  if (found.low === null) return "how sure that is cannot be told, no samples are stored";
+  const text = reading(found);
+  return text === "cannot tell" ? "too little to tell from these samples" : text;
+}
+
+function interval({ low, high }) {
+  return low === null ? "" : `(${numbers.change(low)} to ${numbers.change(high)})`;
+}
+
+function filterBox(filter) {
+  return make("label", { class: "choice" }, make("span", {}, "Only"),
+    make("input", { type: "search", name: "filter", value: filter, placeholder: "resnet50 total",
+      oninput: (event) => address.replace({ filter: event.target.value }) }));
+}
+
+function changes(rows, sort, notes) {
+  const onsort = ({ key, descending }) => address.go({ sort: key, descending: descending ? "yes" : null });
+  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Changes" }, make("table", { class: "changes" },
+    make("caption", {}, sort.key ? "Changes" : "Changes, the largest first"),
+    make("thead", {}, make("tr", {}, Object.entries(COLUMNS).map(([key, { title }]) => sorter(title, key, sort, onsort)))),
+    make("tbody", {}, rows.map((row) => make("tr", {},
+      make("th", { scope: "row" }, row.workload),
+      make("td", {}, row.pass),
+      make("td", { class: "number" }, numbers.timeWithSpread(row.base)),
+      make("td", { class: "number" }, numbers.timeWithSpread(row.other)),
+      make("td", { class: `number ratio ${row.reading === "cannot tell" || !row.isSameWork ? "" : colour(row.ratio.value)}` },
+        `${numbers.change(row.ratio.value)} `, make("small", {}, interval(row.ratio)), row.care.map((reason) => notes.cite(reason))),
+      make("td", {}, row.reading))))));
+}
+
+function explanation(rows) {
+  const byChance = Math.round(rows.length * 0.05);
+  return make("p", { class: "legend" },
+    `A change is of the medians; behind it its ${LEVEL} interval, from how much sessions of the same pass differ on this machine. `,
+    `Slower or faster means that the interval does not hold 0. Of ${rows.length} rows about ${byChance} would be called so by chance if nothing had changed: `,
+    "one row alone is a hint, a row with a narrow interval far from 0 or several rows alike are evidence.");
+}
+
+function sorted(rows, { key, descending }) {
+  if (!Object.hasOwn(COLUMNS, key)) {
+    return rows.toSorted((one, other) => Math.abs(Math.log(other.ratio.value)) - Math.abs(Math.log(one.ratio.value)));
+  }
+  const { value } = COLUMNS[key];
+  const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
+  return rows.toSorted((one, other) => (descending ? -1 : 1) * compare(value(one), value(other)));
+}
+
+function record(row, from, to) {
+  const short = (value) => (value === null ? null : Number(value.toPrecision(5)));
+  return {
+    workload: row.workload, pass: row.pass, from, to,
+    from_seconds: row.base.seconds, to_seconds: row.other.seconds,
+    ratio: short(row.ratio.value), ratio_low: short(row.ratio.low), ratio_high: short(row.ratio.high),
+    reading: row.reading, notes: row.care.join("; "),
+  };
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -38,10 +39,11 @@ def site(project: Project) -> Path:
 
 @pytest.fixture(scope="package")
 def own_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of the results that git has."""
+    """The site of the results that git has, published far from where html/ was."""
     html = tmp_path_factory.mktemp("own") / "html"
     command = [sys.executable, "-m", "asv", "publish", "--html-dir", str(html)]
-    published = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    elsewhere = {**os.environ, "TZ": "Asia/Tokyo"}
+    published = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=elsewhere)
     assert published.returncode == 0, published.stdout + published.stderr
     return html
 

@@ -6,14 +6,16 @@ asv imports its plugins after it has parsed the command line and before it runs 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from asv import util
-from asv.commands import Command, check, compare, continuous, find, run
+from asv.commands import Command, check, compare, continuous, find, publish, run
 from asv.commands import machine as machine_command
 from asv.config import Config
 from asv.console import log
@@ -144,6 +146,12 @@ def _prepare_compare(conf: Config, args: argparse.Namespace) -> None:
         print(f"This machine, {here}, has no results of both; these are from {args.machine}.", file=sys.stderr)
 
 
+def _prepare_publish(conf: Config, args: argparse.Namespace) -> None:
+    """Dates in the feed are local times: the same site in every time zone is one that can be compared."""
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+
+
 def _prepare_continuous(conf: Config, args: argparse.Namespace) -> None:
     _prepare_measuring(conf, args)
     branch = args.branch or conf.branches[0]
@@ -180,4 +188,5 @@ PREPARATIONS: dict[type[Command], Preparation] = {
     continuous.Continuous: _prepare_continuous,
     find.Find: _prepare_measuring,
     compare.Compare: _prepare_compare,
+    publish.Publish: _prepare_publish,
 }

@@ -23,6 +23,7 @@ from passtime import places
 from passtime.timeline import manifest, repository
 
 ROOT = Path(__file__).resolve().parents[1]
+FRAMEWORK = "torch"
 DEVICE = "cpu"
 BENCHMARKS = {"resnet18": "models.ResNet", "resnet50": "models.ResNet", "vgg16": "models.VGG"}
 PASSES = ("forward", "backward", "total", "inference")
@@ -30,16 +31,16 @@ MARKERS = re.compile(r"(<!-- table: (.*?) -->\n).*?(<!-- /table -->)", re.DOTALL
 
 
 def table(root: Path = ROOT) -> str:
-    """The Markdown table of the machine with the most results; empty where there are none."""
+    """The Markdown table of a framework on the machine with the most results; empty where there are none."""
     machine, results = tracked(root)
     known = manifest.load(root)
     timeline = places.timeline_repository(root)
     repository.build(known, timeline)
     columns = {}
     for result in results:
-        measured = medians(result)
-        if measured:
-            columns[known.get(repository.release_name(timeline, result.commit_hash))] = measured
+        measured, release = medians(result), known.get(repository.release_name(timeline, result.commit_hash))
+        if measured and release.framework == FRAMEWORK:
+            columns[release] = measured
     releases = sorted(columns, key=lambda release: release.date)
     if not releases:
         return ""

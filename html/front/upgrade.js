@@ -41,7 +41,7 @@ export async function show(fields, index) {
       changes(sorted(chosen, sort), sort, notes),
       notes.list(),
       exports(sorted(chosen, sort).map((row) => record(row, from, to)), `passtime-${from}-${to}-${device}`),
-      explanation(rows),
+      explanation(rows, from, to),
     ].filter(Boolean),
   };
 }
@@ -137,12 +137,13 @@ function changes(rows, sort, notes) {
       make("td", {}, row.reading))))));
 }
 
-function explanation(rows) {
+function explanation(rows, from, to) {
   const byChance = Math.round(rows.length * 0.05);
   return make("p", { class: "legend" },
     `A change is of the medians; behind it its ${LEVEL} interval, from how much sessions of the same pass differ on this machine. `,
     `Slower or faster means that the interval does not hold 0. Of ${rows.length} rows about ${byChance} would be called so by chance if nothing had changed: `,
-    "one row alone is a hint, a row with a narrow interval far from 0 or several rows alike are evidence.");
+    "one row alone is a hint, a row with a narrow interval far from 0 or several rows alike are evidence. ",
+    make("code", {}, `passtime verdict ${from} ${to}`), " judges all rows together.");
 }
 
 function sorted(rows, { key, descending }) {

@@ -19,6 +19,7 @@ _ROOMS = {
     "runtimes": "passtime.runtimes.commands",
     "tables": "passtime.tables.commands",
     "timeline": "passtime.timeline.commands",
+    "verdict": "passtime.verdict.commands",
 }
 
 INTERRUPTED = 130  # what shells report for a process that SIGINT ended

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from asv import util
 from asv.results import Results
@@ -33,7 +34,7 @@ class Measured:
 
     `seconds` is NaN where the release or the machine cannot have it; without stored samples, as in tables of others,
     `quartiles` is None and `sessions` empty. `sessions` has each session's samples, in seconds. `source` is the file
-    that an imported number is from.
+    that an imported number is from, `provenance` what each session was measured under.
     """
 
     seconds: float
@@ -41,6 +42,8 @@ class Measured:
     sessions: tuple[tuple[float, ...], ...] = ()
     doubts: tuple[str, ...] = ()
     source: str = ""
+    provenance: tuple[Mapping[str, Any], ...] = ()
+    benchmark: str = ""
 
     @property
     def is_available(self) -> bool:
@@ -113,6 +116,8 @@ def _times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
                 tuple(_by_session(samples or (), lines)),
                 tuple(_doubts(lines)),
                 next((line[IMPORTED] for line in lines if IMPORTED in line), ""),
+                tuple(lines),
+                name,
             )
     return times
 

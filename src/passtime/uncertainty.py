@@ -10,12 +10,16 @@ differential expression in microarray experiments, Statistical Applications in G
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import digamma, polygamma
 from scipy.stats import t as student
+
+from passtime import workloads
+from passtime.stored import Measured, Place
 
 Sessions = Sequence[Sequence[float]]
 
@@ -58,6 +62,22 @@ def prior(passes: Sequence[Sessions]) -> Prior | None:
         return Prior(float(np.exp(np.mean(centred))), math.inf)
     half = _inverse_trigamma(beyond_chance)
     return Prior(float(np.exp(np.mean(centred) + digamma(half) - np.log(half))), 2 * half)
+
+
+def kind(place: Place) -> tuple[str, bool]:
+    """What varies alike: the models' passes on a device, and the layers', which vary more."""
+    workload, device, _ = place
+    return device, workload in workloads.MODELS
+
+
+def usual(releases: Iterable[Mapping[Place, Measured]]) -> dict[tuple[str, bool], Prior | None]:
+    """What is usual of each kind among all releases' times on one machine."""
+    found: dict[tuple[str, bool], list[Sessions]] = defaultdict(list)
+    for times in releases:
+        for place, time in times.items():
+            if time.sessions:
+                found[kind(place)].append(time.sessions)
+    return {key: prior(passes) for key, passes in found.items()}
 
 
 def log_error(sessions: Sessions, usual: Prior) -> LogError:

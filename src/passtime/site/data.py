@@ -47,7 +47,7 @@ def write(root: Path, html: Path) -> None:
         if not measured:
             continue
         folder = html / FOLDER / name
-        usual = _usual(measured)
+        usual = uncertainty.usual(one.times for one in measured)
         rows = {one.release.name: {place: _row(place, time, usual) for place, time in one.times.items()}
                 for one in measured}  # fmt: skip
         for one in measured:
@@ -70,16 +70,6 @@ def write(root: Path, html: Path) -> None:
     _write(html / FOLDER / "index.json", index)
 
 
-def _usual(measured: Sequence[Stored]) -> dict[tuple[str, bool], Prior | None]:
-    """What is usual on a device, of models and of layers: which vary less than layers."""
-    found: dict[tuple[str, bool], list] = defaultdict(list)
-    for one in measured:
-        for (workload, device, _), time in one.times.items():
-            if time.sessions:
-                found[device, workload in workloads.MODELS].append(time.sessions)
-    return {key: uncertainty.prior(passes) for key, passes in found.items()}
-
-
 def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | None]) -> dict[str, Any]:
     """A time as the page reads it; `error` and `freedom` are those of its logarithm. Empty for n/a."""
     if not time.is_available:
@@ -89,8 +79,7 @@ def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | 
         row["quartiles"] = [_short(value) for value in time.quartiles]
     if time.sessions:
         row["samples"], row["sessions"] = sum(map(len, time.sessions)), len(time.sessions)
-        workload, device, _ = place
-        prior = usual[device, workload in workloads.MODELS]
+        prior = usual[uncertainty.kind(place)]
         if prior is not None:
             error = uncertainty.log_error(time.sessions, prior)
             row["error"], row["freedom"] = _short(error.error), _short(min(error.freedom, 1e6))

@@ -61,7 +61,7 @@ function drawViews({ view }) {
 
 /** The machine and device: every view is of one. */
 function common({ machine, device }, index) {
-  const names = Object.fromEntries(index.machines.map(({ name, imported }) => [name, imported ? `${name} (2018, imported)` : name]));
+  const names = Object.fromEntries(index.machines.map(({ name, imported }) => [name, imported ? `${name} (imported)` : name]));
   const elsewhere = { releases: null, base: null, from: null, to: null };
   return [make("div", { class: "choices" },
     choice("Machine", Object.keys(names), machine.name, (name) => address.go({ machine: name, device: null, ...elsewhere }), (name) => names[name]),

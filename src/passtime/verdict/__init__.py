@@ -1,0 +1,1 @@
+"""WHETHER it changed: verdicts on recorded samples."""

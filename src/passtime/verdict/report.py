@@ -1,0 +1,258 @@
+"""Two releases on one machine: what can be compared, what cannot and why, and what stands beside a change."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from passtime import uncertainty, workloads
+from passtime.parity.record import DIFFERS, HOLDS, Record
+from passtime.stored import PASSES, Measured, Place, Stored
+from passtime.uncertainty import Prior
+from passtime.verdict import judge
+from passtime.verdict.judge import Change
+
+NO_SAMPLES = "no samples are stored"
+
+_PARITY = {
+    DIFFERS: "they do not do the same work, `passtime parity` found",
+    "": "never shown to do the same work: `passtime parity` checks it",
+}
+
+# What differs from session to session, or says which release it is: no setting that could explain a change.
+_NO_SETTINGS = frozenset(
+    {
+        *("framework", "framework_version", "git_version", "load", "others_cpus", "warmup_passes"),
+        *("page_faults_per_pass", "collection_seconds_per_pass", "allocated_bytes_per_pass", "parameters"),
+        *("input_shape", "output_shape"),
+    }
+)
+_PROVENANCE = "provenance."
+
+# What the kernel gives and takes back differs from process to process: docs/decisions/0013.
+_PAGE_FAULTS = "provenance.page_faults_per_pass"
+_MANY_PAGE_FAULTS = 100
+
+
+@dataclass(frozen=True)
+class Row:
+    """A workload's pass in both releases: `doubts` are reasons to believe it less."""
+
+    workload: str
+    device: str
+    measured_pass: str
+    base: Measured
+    other: Measured
+    change: Change
+    verdict: str
+    doubts: tuple[str, ...]
+
+    @property
+    def is_model(self) -> bool:
+        return self.workload in workloads.MODELS
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What both have and yet cannot be compared."""
+
+    workload: str
+    device: str
+    measured_pass: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting or a library that was not the same in both, as recorded; on how many of the compared passes."""
+
+    setting: str
+    base: str
+    other: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A model's pass that changed, beside the changes of the layers that it is made of."""
+
+    row: Row
+    layers: tuple[Row, ...]
+    is_within: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """`means` has the geometric mean of the models' and of the layers' changes by pass, and its verdict."""
+
+    machine: str
+    base: str
+    other: str
+    margin: float
+    rows: tuple[Row, ...]
+    refused: tuple[Refused, ...]
+    differences: tuple[Difference, ...]
+    means: Mapping[tuple[str, str, str], tuple[Change, str, int]]
+    explanations: tuple[Explanation, ...]
+
+    @property
+    def outcome(self) -> str:
+        """`worse` with a slower row, `not worse` where no row can be slower by more than the margin."""
+        if any(row.verdict == judge.SLOWER for row in self.rows):
+            return "worse"
+        if self.rows and all(row.verdict == judge.FASTER or row.change.high < 1 + self.margin for row in self.rows):
+            return "not worse"
+        return judge.CANNOT_TELL
+
+
+def make(
+    machine: str,
+    stored: Sequence[Stored],
+    base: Stored,
+    other: Stored,
+    record: Record,
+    *,
+    margin: float,
+    is_wanted: Callable[[Place, Measured], bool] = lambda place, time: True,
+) -> Report:
+    """Judges all passes that both releases have on the machine; `stored` is all that is known of it."""
+    usual = uncertainty.usual(one.times for one in stored)
+    pairs: list[tuple[Place, Measured, Measured, Change]] = []
+    refused = []
+    for place in sorted(base.times.keys() & other.times.keys(), key=_order):
+        one, two = base.times[place], other.times[place]
+        if not (one.is_available and two.is_available and is_wanted(place, one)):
+            continue
+        reason = _reason(base, other, place, record)
+        if reason:
+            refused.append(Refused(*place, reason))
+        else:
+            errors = (_error(time, place, usual) for time in (one, two))
+            pairs.append((place, one, two, judge.change(one.seconds, two.seconds, *errors)))
+    found = judge.verdicts([change for *_, change in pairs], margin)
+    rows = tuple(
+        Row(
+            *place, one, two, change, verdict, tuple(_doubts(base.release.name, one, other.release.name, two, place[1]))
+        )
+        for (place, one, two, change), verdict in zip(pairs, found, strict=True)
+    )
+    return Report(
+        machine,
+        base.release.name,
+        other.release.name,
+        margin,
+        rows,
+        tuple(refused),
+        tuple(_differences(rows)),
+        _means(rows, margin),
+        tuple(_explanations(rows)),
+    )
+
+
+def _order(place: Place) -> tuple[int, int, int]:
+    workload, device, measured_pass = place
+    names = (*workloads.MODELS, *workloads.LAYERS)
+    position = names.index(workload) if workload in names else len(names)
+    return workloads.DEVICES.index(device), position, PASSES.index(measured_pass)
+
+
+def _reason(base: Stored, other: Stored, place: Place, record: Record) -> str:
+    """Why the two numbers cannot be compared, or nothing."""
+    workload, device, _ = place
+    state = record.between(base.release, other.release, workload, device)
+    if state != HOLDS:
+        return _PARITY.get(state, _PARITY[""])
+    versions = [{line.get("version") for line in one.times[place].provenance} or {None} for one in (base, other)]
+    if versions[0] != versions[1]:
+        return "measured by different versions of the benchmark: measure both again"
+    return ""
+
+
+def _error(time: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior | None]) -> uncertainty.LogError | None:
+    prior = usual.get(uncertainty.kind(place))
+    return uncertainty.log_error(time.sessions, prior) if time.sessions and prior is not None else None
+
+
+def _doubts(base: str, one: Measured, other: str, two: Measured, device: str) -> Iterator[str]:
+    for name, time in ((base, one), (other, two)):
+        yield from (f"{name}: {doubt}" for doubt in time.doubts)
+        if not time.sessions:
+            yield f"{name}: {NO_SAMPLES}"
+        elif len(time.sessions) == 1:
+            yield f"{name}: one session alone"
+    if one.sessions and two.sessions and device == "cpu":
+        fewer, more = _page_faults(one), _page_faults(two)
+        if fewer is None or more is None:
+            yield "page faults were not recorded in both: memory that is taken anew may explain a change"
+            return
+        fewer, more = sorted((fewer, more))
+        if more > max(_MANY_PAGE_FAULTS, 2 * fewer):
+            yield "more than twice the page faults in one of them: memory that is taken anew may explain a change"
+
+
+def _page_faults(time: Measured) -> float | None:
+    """In a pass, the median over sessions; None where not all have recorded it."""
+    found = [line[_PAGE_FAULTS] for line in time.provenance if _PAGE_FAULTS in line]
+    return statistics.median(found) if found and len(found) == len(time.provenance) else None
+
+
+def _differences(rows: Sequence[Row]) -> Iterator[Difference]:
+    found: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        ours, theirs = (_settings(time) for time in (row.base, row.other))
+        for setting in sorted(ours.keys() | theirs.keys()):
+            one, two = ours.get(setting, "not recorded"), theirs.get(setting, "not recorded")
+            if one != two:
+                found[setting, one, two] = found.get((setting, one, two), 0) + 1
+    for (setting, one, two), count in found.items():
+        yield Difference(setting, one, two, count)
+
+
+def _settings(time: Measured) -> dict[str, str]:
+    """What a time was measured under; of several values, if sessions differ, all."""
+    values: dict[str, set[str]] = {}
+    for line in time.provenance:
+        for key, value in line.items():
+            setting = key.removeprefix(_PROVENANCE)
+            if key.startswith(_PROVENANCE) and setting not in _NO_SETTINGS:
+                values.setdefault(setting, set()).add(str(value))
+    return {setting: " or ".join(sorted(found)) for setting, found in values.items()}
+
+
+def _means(rows: Sequence[Row], margin: float) -> dict[tuple[str, str, str], tuple[Change, str, int]]:
+    """By kind, device and pass; each a verdict of its own."""
+    groups: dict[tuple[str, str, str], list[Change]] = {}
+    for row in rows:
+        groups.setdefault(("models" if row.is_model else "layers", row.device, row.measured_pass), []).append(
+            row.change
+        )
+    means = {key: judge.mean(changes) for key, changes in groups.items()}
+    found = judge.verdicts(list(means.values()), margin)
+    return {key: (means[key], verdict, len(groups[key])) for key, verdict in zip(means, found, strict=True)}
+
+
+def _explanations(rows: Sequence[Row]) -> Iterator[Explanation]:
+    """For each model's pass that changed: its layers, and whether their changes span the model's.
+
+    A model's time is a sum over its layers, so its ratio is a mean of theirs. Outside what its layers did, as far as
+    their intervals reach, the change comes from what no layer here stands for.
+    """
+    by_place = {(row.workload, row.device, row.measured_pass): row for row in rows}
+    for row in rows:
+        if row.is_model and row.verdict in (judge.FASTER, judge.SLOWER):
+            names = _layers_of(row.workload)
+            layers = tuple(
+                found for name in names if (found := by_place.get((name, row.device, row.measured_pass))) is not None
+            )
+            if layers:
+                low, high = min(one.change.low for one in layers), max(one.change.high for one in layers)
+                yield Explanation(row, layers, low <= row.change.ratio <= high)
+
+
+def _layers_of(model: str) -> list[str]:
+    """The layers that a model has, at the sizes that passtime times alone."""
+    if model in workloads.VGG_MODELS:
+        normalizations = list(workloads.NORMALIZATIONS) if model.endswith("_bn") else []
+        return ["conv3x3/1", *normalizations, "maxpool", "dense"]
+    return ["conv3x3/1", "conv3x3/2", *workloads.NORMALIZATIONS, "maxpool", "dense"]

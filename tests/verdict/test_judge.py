@@ -1,0 +1,90 @@
+"""What a verdict claims, against known truths."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from passtime import uncertainty
+from passtime.uncertainty import LogError
+from passtime.verdict import judge
+from passtime.verdict.judge import CANNOT_TELL, FASTER, SAME, SLOWER, Change
+
+
+def judged(random, *, slowdown, deviation, sessions=2, passes=100):
+    """Verdicts on simulated releases: sessions' medians deviate so much, every pass of the newer is so much slower."""
+    shape = (passes, sessions, 1)
+    base, other = (np.exp(random.normal(shift, deviation, shape)) for shift in (0.0, math.log1p(slowdown)))
+    usual = uncertainty.prior([*base, *other])
+    changes = [
+        judge.change(*(float(np.median(cell)) for cell in pair), *(uncertainty.log_error(cell, usual) for cell in pair))
+        for pair in zip(base, other, strict=True)
+    ]
+    return judge.verdicts(changes, margin=0.02)
+
+
+def test_what_did_not_change_is_hardly_ever_called_changed():
+    """Of 4000 simulated passes without a change at most 1 % are called faster or slower."""
+    random = np.random.default_rng(1)
+    found = [verdict for _ in range(40) for verdict in judged(random, slowdown=0.0, deviation=0.05)]
+    assert sum(verdict in (FASTER, SLOWER) for verdict in found) / len(found) < 0.01
+    assert found.count(CANNOT_TELL) / len(found) > 0.9
+
+
+def test_a_large_change_is_seen():
+    """A slowdown of six times the sessions' deviation is called slower in most passes, faster in none."""
+    found = judged(np.random.default_rng(2), slowdown=0.3, deviation=0.05)
+    assert found.count(SLOWER) > 80
+    assert found.count(FASTER) == 0
+
+
+def test_same_is_shown_and_not_assumed():
+    """With little noise equal passes are called the same; with much, that cannot be told."""
+    assert judged(np.random.default_rng(3), slowdown=0.0, deviation=0.002).count(SAME) > 90
+    assert judged(np.random.default_rng(3), slowdown=0.0, deviation=0.1).count(SAME) == 0
+
+
+def test_the_interval_and_the_p_value_are_students():
+    """Both are those of Student's distribution on the logarithm, with the smaller degrees of freedom."""
+    found = judge.change(2.0, 2.2, LogError(0.03, 5.0), LogError(0.04, 3.0))
+    assert found.ratio == pytest.approx(1.1)
+    assert found.low == pytest.approx(1.1 * math.exp(-stats.t.ppf(0.975, 3) * 0.05))
+    assert found.high == pytest.approx(1.1 * math.exp(stats.t.ppf(0.975, 3) * 0.05))
+    assert found.p_value == pytest.approx(2 * stats.t.sf(math.log(1.1) / 0.05, 3))
+
+
+def test_what_can_be_seen_is_seen_as_often_as_said():
+    """A slowdown of the size that a row can see is beyond 0 in about 80 % of cases."""
+    random, error, freedom = np.random.default_rng(4), 0.05, 6.0
+    detectable = Change(1.0, error, freedom).detectable
+    estimates = math.log1p(detectable) + error * random.standard_normal(20_000)
+    errors = error * np.sqrt(random.chisquare(freedom, 20_000) / freedom)
+    seen = np.mean(estimates / errors > stats.t.ppf(0.975, freedom))
+    assert 0.75 < seen < 0.87
+
+
+def test_without_samples_nothing_can_be_told():
+    """However large the change: no interval, and no verdict."""
+    found = judge.change(1.0, 9.0, None, LogError(0.01, 3.0))
+    assert (found.low, found.high, found.p_value) == (0.0, math.inf, 1.0)
+    assert judge.verdicts([found], 0.02) == [CANNOT_TELL]
+
+
+def test_a_mean_is_surer_than_its_parts():
+    """The geometric mean of equal changes has their ratio, and a narrower interval."""
+    parts = [judge.change(1.0, 1.1, LogError(0.03, 4.0), LogError(0.03, 4.0))] * 9
+    found = judge.mean(parts)
+    assert found.ratio == pytest.approx(1.1)
+    assert found.error == pytest.approx(parts[0].error / 3)
+    assert found.freedom == pytest.approx(36)
+
+
+def test_exact_agreement_is_the_same():
+    """Medians without any error differ or do not."""
+    certain = LogError(0.0, math.inf)
+    assert judge.verdicts([judge.change(1.0, 1.0, certain, certain)], 0.02) == [SAME]
+    assert judge.verdicts([judge.change(1.0, 1.2, certain, certain)], 0.02) == [SLOWER]
+    assert judge.verdicts([], 0.02) == []

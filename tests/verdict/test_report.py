@@ -1,0 +1,137 @@
+"""What is compared, what is refused, and what stands beside a change."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from passtime.parity import record
+from passtime.stored import Measured, Stored
+from passtime.verdict import formats, judge, report
+
+RANDOM = np.random.default_rng(5)
+
+
+def time(seconds, deviation=0.01, version="1", **provenance):
+    """Two sessions around a median, as they are stored."""
+    sessions = tuple((float(seconds * np.exp(RANDOM.normal(0, deviation))),) * 3 for _ in range(2))
+    line = {"version": version, **{f"provenance.{key}": value for key, value in provenance.items()}}
+    return Measured(seconds, sessions=sessions, provenance=(line, line))
+
+
+def stored(name, times):
+    """A release with times on the CPU, by workload and pass."""
+    release = SimpleNamespace(name=name, framework=name.partition("-")[0])
+    return Stored(release, {(workload, "cpu", name_of_pass): one for (workload, name_of_pass), one in times.items()})
+
+
+def reported(base, other, known=None, **options):
+    """The report of two releases, beside enough others to know what is usual."""
+    others = stored("torch-0.9", {(f"net{n}", "total"): time(1.0) for n in range(30)})
+    between = SimpleNamespace(between=lambda *asked: (known or {}).get(asked[2], record.HOLDS))
+    return report.make("box", [base, other, others], base, other, between, margin=0.02, **options)
+
+
+BASE = {("resnet18", "total"): time(1.0), ("vgg16", "total"): time(5.0), ("conv3x3/1", "total"): time(0.01)}
+
+
+def test_a_slowdown_makes_the_outcome_worse():
+    """One row that is slower is enough."""
+    found = reported(stored("torch-1", BASE), stored("torch-2", {**BASE, ("vgg16", "total"): time(9.0)}))
+    assert {row.workload: row.verdict for row in found.rows}["vgg16"] == judge.SLOWER
+    assert found.outcome == "worse"
+
+
+def test_what_is_shown_to_be_no_slower_is_not_worse():
+    """With every row faster, or surely within the margin."""
+    faster = {place: time(one.seconds / 2) for place, one in BASE.items()}
+    assert reported(stored("torch-1", BASE), stored("torch-2", faster)).outcome == "not worse"
+
+
+def test_noise_is_no_answer():
+    """Where a slowdown beyond the margin may hide, that is what is said."""
+    noisy = {place: time(one.seconds, deviation=0.3) for place, one in BASE.items()}
+    found = reported(stored("torch-1", noisy), stored("torch-2", {place: time(1.0, 0.3) for place in list(noisy)[:1]}))
+    assert found.outcome == judge.CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [(record.UNCHECKED, "never shown"), (record.DIFFERS, "do not do the same")]
+)
+def test_other_work_is_refused(state, reason):
+    """Where parity fails or was never checked there is no row, but the reason."""
+    found = reported(stored("torch-1", BASE), stored("flux-1", BASE), known={"vgg16": state})
+    assert "vgg16" not in {row.workload for row in found.rows}
+    (refused,) = found.refused
+    assert (refused.workload, refused.measured_pass) == ("vgg16", "total")
+    assert reason in refused.reason
+
+
+def test_other_versions_of_the_benchmark_are_refused():
+    """Two versions of a benchmark time different things."""
+    newer = {**BASE, ("vgg16", "total"): time(5.0, version="2")}
+    (refused,) = reported(stored("torch-1", BASE), stored("torch-2", newer)).refused
+    assert "different versions" in refused.reason
+
+
+def test_what_was_recorded_and_differs_stands_beside():
+    """Threads or libraries that were not the same are named; load and versions of the release are not."""
+    base = {("vgg16", "total"): time(5.0, threads=2, load=0.1, framework_version="1")}
+    other = {("vgg16", "total"): time(5.0, threads=4, load=0.9, framework_version="2", blas="mkl")}
+    found = reported(stored("torch-1", base), stored("torch-2", other)).differences
+    assert [(one.setting, one.base, one.other, one.rows) for one in found] == [
+        ("blas", "not recorded", "mkl", 1),
+        ("threads", "2", "4", 1),
+    ]
+
+
+def test_a_models_change_is_held_against_its_layers():
+    """A model that slowed down more than any of its layers was not slowed down by them."""
+    slower = {**BASE, ("resnet18", "total"): time(2.0)}
+    (found,) = reported(stored("torch-1", BASE), stored("torch-2", slower)).explanations
+    assert (found.row.workload, [layer.workload for layer in found.layers]) == ("resnet18", ["conv3x3/1"])
+    assert not found.is_within
+    with_layer = {**slower, ("conv3x3/1", "total"): time(0.02)}
+    assert reported(stored("torch-1", BASE), stored("torch-2", with_layer)).explanations[0].is_within
+
+
+def test_doubts_are_passed_on():
+    """A busy machine, a lone session and missing samples stand at the row."""
+    lone = Measured(1.0, sessions=((1.0, 1.1),), doubts=("it was busy",), provenance=({"version": "1"},))
+    bare = Measured(1.0, provenance=({"version": "1"},))
+    found = reported(stored("torch-1", {("vgg16", "total"): lone}), stored("torch-2", {("vgg16", "total"): bare}))
+    assert found.rows[0].doubts == (
+        "torch-1: it was busy",
+        "torch-1: one session alone",
+        "torch-2: no samples are stored",
+    )
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [((10, 9_400), "more than twice the page faults"), ((None, 5), "not recorded in both"), ((9_000, 9_400), None)],
+)
+def test_page_faults_may_explain_a_change(faults, said):
+    """Where one release's passes take memory anew and the other's do not, or nobody knows, a change says so."""
+    base, other = (time(1.0, **({} if count is None else {"page_faults_per_pass": count})) for count in faults)
+    found = reported(stored("torch-1", {("dense", "total"): base}), stored("torch-2", {("dense", "total"): other}))
+    assert [said in doubt for doubt in found.rows[0].doubts] == ([True] if said else [])
+
+
+def test_each_format_has_every_row(capsys):
+    """The terminal, Markdown and JSON show the same rows with the same verdicts."""
+    made = reported(stored("torch-1", BASE), stored("torch-2", {**BASE, ("vgg16", "total"): time(9.0)}))
+    records = json.loads(formats.as_json(made))
+    assert {(row["workload"], row["verdict"]) for row in records["rows"]} == {
+        (row.workload, row.verdict) for row in made.rows
+    }
+    formats.show(made)
+    shown, markdown = capsys.readouterr().out, formats.markdown(made)
+    for row in made.rows:
+        assert row.workload in shown
+        assert f"| {row.workload} | cpu | total |" in markdown
+    assert "worse: of 3 passes" in shown
+    assert "worse: of 3 passes" in markdown

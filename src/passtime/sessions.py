@@ -6,6 +6,7 @@ A cell is a benchmark with one combination of its parameters.
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import json
 import os
@@ -44,6 +45,7 @@ def cells_of(benchmark: dict) -> list[Cell]:
     ]
 
 
+@functools.lru_cache
 def plain(source: str) -> str:
     """A parameter as it is given, from asv's Python source of it."""
     try:
@@ -72,7 +74,7 @@ class Sessions:
         if not path.is_file():
             return cls()
         try:
-            return cls(json.loads(line) for line in path.read_text("utf-8").splitlines())
+            return cls(json.loads(f"[{','.join(path.read_text('utf-8').splitlines())}]"))
         except (ValueError, KeyError, TypeError) as error:
             raise util.UserError(f"{path} is damaged ({error}): repair it, or remove it and measure again") from None
 

@@ -81,6 +81,7 @@ def read(root: Path, machine: str) -> list[Stored]:
     known = manifest.load(root)
     timeline = places.timeline_repository(root)
     repository.build(known, timeline)
+    names = {commit: name for name, commit in repository.tags(timeline).items()}
     found = []
     for path in sorted((root / "results" / machine).glob("*.json")):
         if path.name != "machine.json":
@@ -89,7 +90,8 @@ def read(root: Path, machine: str) -> list[Stored]:
                 sessions = Sessions.load(path.with_suffix(".provenance.jsonl"))
             except util.UserError as error:
                 raise PasstimeError(str(error)) from None
-            release = known.get(repository.release_name(timeline, results.commit_hash))
+            name = names.get(results.commit_hash) or repository.release_name(timeline, results.commit_hash)
+            release = known.get(name)
             found.append(Stored(release, _times(results, sessions)))
     return sorted(found, key=lambda stored: stored.release.date)
 
@@ -128,9 +130,9 @@ def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> Iterator[tup
     if sum(counts) != len(samples) or 0 in counts:
         share, more = divmod(len(samples), max(1, len(lines)))
         counts = [share + (number < more) for number in range(max(1, len(lines)))]
-    left = iter(samples)
-    for count in counts:
-        if session := tuple(itertools.islice(left, count)):
+    ends = itertools.accumulate(counts)
+    for end, count in zip(ends, counts, strict=True):
+        if session := tuple(samples[end - count : end]):
             yield session
 
 

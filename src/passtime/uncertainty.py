@@ -13,10 +13,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
-from scipy.special import digamma, polygamma
-from scipy.stats import t as student
+from scipy.special import digamma, ndtri, polygamma, stdtrit
 
 from passtime import workloads
 from passtime.stored import Measured, Place
@@ -93,15 +93,15 @@ def log_error(sessions: Sessions, usual: Prior) -> LogError:
 
 def quantiles(steps: int, level: float = 0.95) -> list[float]:
     """Student's quantiles of a two-sided interval, for 1 / freedom = 0, 1 / steps, 2 / steps, ... 1."""
-    with np.errstate(divide="ignore"):
-        freedoms = steps / np.arange(steps + 1)
-    return [float(value) for value in student.ppf((1 + level) / 2, freedoms)]
+    freedoms = steps / np.arange(1, steps + 1)
+    return [float(value) for value in (ndtri((1 + level) / 2), *stdtrit(freedoms, (1 + level) / 2))]
 
 
 def _variance(sessions: Sessions) -> float:
-    """Of the sessions' log medians."""
-    medians = np.log([float(np.median(samples)) for samples in sessions])
-    return max(float(np.var(medians, ddof=1)), _SMALLEST_VARIANCE)
+    """Of the sessions' log medians. Without NumPy, which takes ten times as long for so few numbers."""
+    medians = [math.log(median(samples)) for samples in sessions]
+    mean = sum(medians) / len(medians)
+    return max(sum((one - mean) ** 2 for one in medians) / (len(medians) - 1), _SMALLEST_VARIANCE)
 
 
 def _inverse_trigamma(value: float) -> float:

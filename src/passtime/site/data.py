@@ -9,9 +9,11 @@ So a page loads a file for each release or workload that it shows, however many 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from passtime.parity.record import Record
 from passtime.stored import Measured, Place, Stored
 from passtime.tables.formats import machine_title
 from passtime.tables.table import FIRST_LAYERS, FIRST_MODELS
+from passtime.timeline.manifest import Release
 from passtime.uncertainty import Prior
 
 FOLDER = "data"
@@ -40,24 +43,11 @@ _SLASH = "-"
 
 def write(root: Path, html: Path) -> None:
     """Writes the files of all machines that have results. Raises PasstimeError for a damaged result file."""
-    record = Record(root / "results")
-    machines, releases = [], {}
-    for name in stored.machines(root):
-        measured = [one for one in stored.read(root, name) if one.devices]
-        if not measured:
-            continue
-        folder = html / FOLDER / name
-        usual = uncertainty.usual(one.times for one in measured)
-        rows = {one.release.name: {place: _row(place, time, usual) for place, time in one.times.items()}
-                for one in measured}  # fmt: skip
-        for one in measured:
-            release = one.release.name
-            content = {"release": release, "times": _nested(rows[release]), "parity": _nested(record.of(release))}
-            _write(folder / "releases" / f"{release}.json", content)
-            releases[release] = one.release
-        for workload, history in _histories(rows):
-            _write(folder / "workloads" / f"{workload.replace('/', _SLASH)}.json", history)
-        machines.append(_machine(root, name, measured))
+    # A machine's files are of no other's making, and reading them is what publishing many results takes longest for.
+    with ProcessPoolExecutor() as pool:
+        written = list(pool.map(functools.partial(_write_machine, root, html), stored.machines(root)))
+    machines = [machine for machine, _ in written if machine["devices"]]
+    releases = {release.name: release for _, measured in written for release in measured}
     ordered = sorted(releases.values(), key=lambda release: (release.date, release.name))
     index = {
         "machines": sorted(machines, key=lambda machine: machine["imported"]),
@@ -68,6 +58,22 @@ def write(root: Path, html: Path) -> None:
         "quantiles": [_short(value) for value in uncertainty.quantiles(_QUANTILES)],
     }
     _write(html / FOLDER / "index.json", index)
+
+
+def _write_machine(root: Path, html: Path, name: str) -> tuple[dict[str, Any], list[Release]]:
+    """Writes a machine's files; gives what the index says of it, and the releases that it has."""
+    record = Record(root / "results")
+    measured = [one for one in stored.read(root, name) if one.devices]
+    folder = html / FOLDER / name
+    usual = uncertainty.usual(one.times for one in measured)
+    rows = {one.release.name: {place: _row(place, time, usual) for place, time in one.times.items()}
+            for one in measured}  # fmt: skip
+    for release in rows:
+        content = {"release": release, "times": _nested(rows[release]), "parity": _nested(record.of(release))}
+        _write(folder / "releases" / f"{release}.json", content)
+    for workload, history in _histories(rows):
+        _write(folder / "workloads" / f"{workload.replace('/', _SLASH)}.json", history)
+    return _machine(root, name, measured), [one.release for one in measured]
 
 
 def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | None]) -> dict[str, Any]:
@@ -103,7 +109,7 @@ def _histories(rows: Mapping[str, Mapping[Place, dict]]) -> Iterator[tuple[str, 
 def _machine(root: Path, name: str, measured: Sequence[Stored]) -> dict[str, Any]:
     facts = load_json(str(root / "results" / name / "machine.json"), Machine.api_version)
     devices = {}
-    for device in sorted(set().union(*(one.devices for one in measured))):
+    for device in sorted({device for one in measured for device in one.devices}):
         timed = {workload for one in measured for (workload, place, _), time in one.times.items()
                  if place == device and time.is_available}  # fmt: skip
         devices[device] = {

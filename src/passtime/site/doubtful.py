@@ -69,7 +69,9 @@ def _doubts(folder: Path) -> tuple[list[str], dict[_Row, list[str]]]:
     """A machine's imported files, and the workloads of each release, pass and doubt."""
     sources, rows = set(), defaultdict(list)
     for path in sorted(folder.glob("*.provenance.jsonl")):
-        for line in Sessions.load(path).lines():
+        # Most files are long, and of measurements: not worth reading twice.
+        imported = Sessions.load(path).lines() if f'"{IMPORTED}"' in path.read_text("utf-8") else []
+        for line in imported:
             for doubt in line.get(DOUBTS, []):
                 sources.add(line[IMPORTED])
                 measured_pass = line["benchmark"].rpartition(".time_")[2]

@@ -7,6 +7,7 @@ import { choice, make, Notes, sorter } from "./elements.js";
 import { exports } from "./export.js";
 import * as numbers from "./numbers.js";
 
+const MANY_PAGE_FAULTS = 100;
 const COLUMNS = {
   workload: { title: "Workload", value: (row) => row.place },
   pass: { title: "Pass", value: (row) => row.pass },
@@ -75,6 +76,7 @@ function rowsOf(base, other, device, index, frameworks) {
       ...(one.doubts ?? []).map((doubt) => `${base.release}: ${doubt}`),
       ...(two.doubts ?? []).map((doubt) => `${other.release}: ${doubt}`),
       found.low === null ? "no samples are stored: how sure it is cannot be told" : null,
+      device === "cpu" && reading(found) !== "cannot tell" ? memoryDoubt(one, two) : null,
     ].filter(Boolean);
     return [{ workload, place, pass, base: one, other: two, ratio: found, reading: reading(found), care,
               isSameWork: !workDiffers(base, other, workload, device, frameworks), isModel: place < index.models.length }];
@@ -114,6 +116,13 @@ function verdict(found) {
 
 function interval({ low, high }) {
   return low === null ? "" : `(${numbers.change(low)} to ${numbers.change(high)})`;
+}
+
+/** What the kernel gives and takes back differs from process to process, and a layer's time with it. */
+function memoryDoubt(base, other) {
+  const [fewer, more] = [base.page_faults, other.page_faults].toSorted((one, two) => one - two);
+  if (fewer === undefined || more === undefined) return "page faults were not recorded in both: memory that is taken anew may explain it";
+  return more > Math.max(MANY_PAGE_FAULTS, 2 * fewer) ? "more than twice the page faults in one of them: memory that is taken anew may explain it" : null;
 }
 
 function filterBox(filter) {

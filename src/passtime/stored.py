@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ Place = tuple[str, str, str]
 # More than this of a CPU went to other programs while it was measured: enough to slow a pass that uses all of them.
 _BUSY_CPUS = 0.1
 
+_PAGE_FAULTS = "provenance.page_faults_per_pass"
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -48,6 +51,12 @@ class Measured:
     @property
     def is_available(self) -> bool:
         return not math.isnan(self.seconds)
+
+    @property
+    def page_faults(self) -> float | None:
+        """In a pass, the median over sessions; None where not all have recorded it."""
+        found = [line[_PAGE_FAULTS] for line in self.provenance if _PAGE_FAULTS in line]
+        return statistics.median(found) if found and len(found) == len(self.provenance) else None
 
     @property
     def spread_seconds(self) -> float | None:

@@ -205,6 +205,15 @@ def test_a_bookmark_answers_a_question(visit: Visit) -> None:
     expect(page.locator(".answer")).to_contain_text(f"{OTHER} takes")
 
 
+def test_page_faults_may_explain_a_change(visit: Visit) -> None:
+    """A change between results of which not both have their page faults recorded says so."""
+    records = json.loads(exported(visit(f"?view=upgrade&machine={MACHINE}&from=torch-2.5.1&to={OTHER}"), "JSON"))
+    told = [record for record in records if record["reading"] != "cannot tell"]
+    assert len(told) > 5
+    assert all("page faults were not recorded" in record["notes"] for record in told)
+    assert not any("page faults" in record["notes"] for record in records if record["reading"] == "cannot tell")
+
+
 def test_the_filter_keeps_the_keyboard(visit: Visit) -> None:
     """Typing narrows the rows letter by letter without leaving the box."""
     page = visit(UPGRADE)

@@ -89,6 +89,8 @@ def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | 
         if prior is not None:
             error = uncertainty.log_error(time.sessions, prior)
             row["error"], row["freedom"] = _short(error.error), _short(min(error.freedom, 1e6))
+    if time.page_faults is not None:
+        row["page_faults"] = _short(time.page_faults)
     if time.doubts:
         row["doubts"] = list(time.doubts)
     return row

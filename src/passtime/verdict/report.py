@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,8 +29,6 @@ _NO_SETTINGS = frozenset(
 )
 _PROVENANCE = "provenance."
 
-# What the kernel gives and takes back differs from process to process: docs/decisions/0013.
-_PAGE_FAULTS = "provenance.page_faults_per_pass"
 _MANY_PAGE_FAULTS = 100
 
 
@@ -131,18 +128,18 @@ def make(
             errors = (_error(time, place, usual) for time in (one, two))
             pairs.append((place, one, two, judge.change(one.seconds, two.seconds, *errors)))
     found = judge.verdicts([change for *_, change in pairs], margin)
-    rows = tuple(
-        Row(
-            *place, one, two, change, verdict, tuple(_doubts(base.release.name, one, other.release.name, two, place[1]))
-        )
-        for (place, one, two, change), verdict in zip(pairs, found, strict=True)
-    )
+    rows = []
+    for (place, one, two, change), verdict in zip(pairs, found, strict=True):
+        doubts = list(_doubts(base.release.name, one, other.release.name, two))
+        if place[1] == "cpu" and verdict in (judge.FASTER, judge.SLOWER):
+            doubts += filter(None, [_memory_doubt(one, two)])
+        rows.append(Row(*place, one, two, change, verdict, tuple(doubts)))
     return Report(
         machine,
         base.release.name,
         other.release.name,
         margin,
-        rows,
+        tuple(rows),
         tuple(refused),
         tuple(_differences(rows)),
         _means(rows, margin),
@@ -174,27 +171,23 @@ def _error(time: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior 
     return uncertainty.log_error(time.sessions, prior) if time.sessions and prior is not None else None
 
 
-def _doubts(base: str, one: Measured, other: str, two: Measured, device: str) -> Iterator[str]:
+def _doubts(base: str, one: Measured, other: str, two: Measured) -> Iterator[str]:
     for name, time in ((base, one), (other, two)):
         yield from (f"{name}: {doubt}" for doubt in time.doubts)
         if not time.sessions:
             yield f"{name}: {NO_SAMPLES}"
         elif len(time.sessions) == 1:
             yield f"{name}: one session alone"
-    if one.sessions and two.sessions and device == "cpu":
-        fewer, more = _page_faults(one), _page_faults(two)
-        if fewer is None or more is None:
-            yield "page faults were not recorded in both: memory that is taken anew may explain a change"
-            return
-        fewer, more = sorted((fewer, more))
-        if more > max(_MANY_PAGE_FAULTS, 2 * fewer):
-            yield "more than twice the page faults in one of them: memory that is taken anew may explain a change"
 
 
-def _page_faults(time: Measured) -> float | None:
-    """In a pass, the median over sessions; None where not all have recorded it."""
-    found = [line[_PAGE_FAULTS] for line in time.provenance if _PAGE_FAULTS in line]
-    return statistics.median(found) if found and len(found) == len(time.provenance) else None
+def _memory_doubt(one: Measured, two: Measured) -> str | None:
+    """What the kernel gives and takes back differs from process to process: docs/decisions/0013."""
+    if one.page_faults is None or two.page_faults is None:
+        return "page faults were not recorded in both: memory that is taken anew may explain it"
+    fewer, more = sorted((one.page_faults, two.page_faults))
+    if more > max(_MANY_PAGE_FAULTS, 2 * fewer):
+        return "more than twice the page faults in one of them: memory that is taken anew may explain it"
+    return None
 
 
 def _differences(rows: Sequence[Row]) -> Iterator[Difference]:

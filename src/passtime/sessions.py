@@ -74,7 +74,8 @@ class Sessions:
         if not path.is_file():
             return cls()
         try:
-            return cls(json.loads(f"[{','.join(path.read_text('utf-8').splitlines())}]"))
+            # All at once is faster; a line each keeps the error's line number that of the file.
+            return cls(json.loads("[" + ",\n".join(path.read_text("utf-8").splitlines()) + "]"))
         except (ValueError, KeyError, TypeError) as error:
             raise util.UserError(f"{path} is damaged ({error}): repair it, or remove it and measure again") from None
 

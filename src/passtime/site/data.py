@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,19 +21,15 @@ from typing import Any
 from asv.machine import Machine
 from asv.util import load_json
 
-from passtime import stored, uncertainty, workloads
+from passtime import stored, uncertainty
 from passtime.parity.record import Record
 from passtime.stored import Measured, Place, Stored
 from passtime.tables.formats import machine_title
-from passtime.tables.table import FIRST_LAYERS, FIRST_MODELS
+from passtime.tables.table import LAYERS, MODELS
 from passtime.timeline.manifest import Release
 from passtime.uncertainty import Prior
 
 FOLDER = "data"
-
-# The original tables' order first.
-MODELS = (*FIRST_MODELS, *(name for name in workloads.MODELS if name not in FIRST_MODELS))
-LAYERS = (*FIRST_LAYERS, *(name for name in workloads.LAYERS if name not in FIRST_LAYERS))
 
 # So many steps in the reciprocal of the degrees of freedom; between them the page takes a straight line.
 _QUANTILES = 200
@@ -44,7 +41,8 @@ _SLASH = "-"
 def write(root: Path, html: Path) -> None:
     """Writes the files of all machines that have results. Raises PasstimeError for a damaged result file."""
     # A machine's files are of no other's making, and reading them is what publishing many results takes longest for.
-    with ProcessPoolExecutor() as pool:
+    # An interrupt is the parent's to answer: each of them would show a trace-back of its own.
+    with ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         written = list(pool.map(functools.partial(_write_machine, root, html), stored.machines(root)))
     machines = [machine for machine, _ in written if machine["devices"]]
     releases = {release.name: release for _, measured in written for release in measured}

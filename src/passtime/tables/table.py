@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from passtime import workloads
 from passtime.parity.record import HOLDS, Record
-from passtime.stored import Measured, Stored
+from passtime.stored import PASSES, Measured, Stored
 
 # The rows of the tables that passtime grew from, in their order; what else was measured follows.
 FIRST_MODELS = (
@@ -16,7 +16,11 @@ FIRST_MODELS = (
 )
 FIRST_LAYERS = ("conv3x3/1", "conv5x5/1", "conv3x3/2", "conv5x5/2", "dense", "batchnorm")
 
-MODEL_PASSES = ("forward", "backward", "total", "inference")
+# All workloads, those first.
+MODELS = (*FIRST_MODELS, *(name for name in workloads.MODELS if name not in FIRST_MODELS))
+LAYERS = (*FIRST_LAYERS, *(name for name in workloads.LAYERS if name not in FIRST_LAYERS))
+
+MODEL_PASSES = PASSES
 LAYER_PASSES = ("forward", "backward", "total")
 
 
@@ -55,14 +59,14 @@ def tables(stored: Sequence[Stored], device: str, record: Record, chosen: Collec
     def table(
         kind: str, first: Sequence[str], names: Iterable[str], passes: tuple[str, ...], unit: tuple[str, int]
     ) -> Table:
-        others = [name for name in names if name in measured and name not in first]
-        shown = [name for name in (*first, *others) if name in chosen or not chosen]
+        there = [name for name in names if name in first or name in measured]
+        shown = [name for name in there if name in chosen or not chosen]
         rows = [row for workload in shown for row in _rows(workload, passes, stored, device, record)]
         return Table(kind, device, passes, *unit, tuple(rows))
 
     return (
-        table("Model", FIRST_MODELS, workloads.MODELS, MODEL_PASSES, ("s", 1)),
-        table("Layer", FIRST_LAYERS, workloads.LAYERS, LAYER_PASSES, ("ms", 1000)),
+        table("Model", FIRST_MODELS, MODELS, MODEL_PASSES, ("s", 1)),
+        table("Layer", FIRST_LAYERS, LAYERS, LAYER_PASSES, ("ms", 1000)),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from passtime import uncertainty, workloads
-from passtime.parity.record import DIFFERS, HOLDS, Record
+from passtime.parity.record import DIFFERS, UNCHECKED, Record
 from passtime.stored import PASSES, Measured, Place, Stored
 from passtime.uncertainty import Prior
 from passtime.verdict import judge
@@ -16,7 +16,7 @@ NO_SAMPLES = "no samples are stored"
 
 _PARITY = {
     DIFFERS: "they do not do the same work, `passtime parity` found",
-    "": "never shown to do the same work: `passtime parity` checks it",
+    UNCHECKED: "never shown to do the same work: `passtime parity` checks it",
 }
 
 # What differs from session to session, or says which release it is: no setting that could explain a change.
@@ -158,8 +158,8 @@ def _reason(base: Stored, other: Stored, place: Place, record: Record) -> str:
     """Why the two numbers cannot be compared, or nothing."""
     workload, device, _ = place
     state = record.between(base.release, other.release, workload, device)
-    if state != HOLDS:
-        return _PARITY.get(state, _PARITY[""])
+    if state in _PARITY:
+        return _PARITY[state]
     versions = [{line.get("version") for line in one.times[place].provenance} or {None} for one in (base, other)]
     if versions[0] != versions[1]:
         return "measured by different versions of the benchmark: measure both again"

@@ -59,6 +59,19 @@ def test_a_failure_is_one_line_and_replaces_nothing(project, mishap, reason):
     assert {column: project.stored("fake-1.0", column) for column in before} == before
 
 
+@pytest.mark.parametrize("order", [(), ("--interleave-rounds",)])
+def test_each_round_has_a_worker_of_its_own(project, order):
+    """The cells of a round share one worker, the next round has another, and the provenance tells them apart."""
+    run(project, "fake-1.0 fake-2.0", *FORWARD, *order)
+    for release in ("fake-1.0", "fake-2.0"):
+        by_cell: dict[str, list[str]] = {}
+        for line in project.sessions(release):
+            by_cell.setdefault(line["params"][0], []).append(line["worker"])
+        (workers,) = {tuple(found) for found in by_cell.values()}
+        assert len(by_cell) == 3
+        assert len(set(workers)) == 2
+
+
 def test_show_stderr_tells_all_of_a_failure(project):
     """With -e the trace-back of a failure is there."""
     printed = run(project, "fake-1.0^!", "-b", "Layer.time_forward", *ONE_ROUND, "-e", expect=2, dense="error")
@@ -235,8 +248,8 @@ def test_quick_never_replaces_samples_taken_in_earnest(project):
     assert project.stored("fake-1.0", "samples")[DENSE] == earnest
 
 
-def test_interleaved_rounds_take_one_worker_for_each_release(project):
-    """--interleave-rounds measures A B B A, with one start of each worker."""
+def test_interleaved_rounds_take_a_worker_each(project):
+    """--interleave-rounds measures A B B A, with a start of a worker for each round and no other."""
     (project.root / "counting.py").write_text(
         "from passtime.worker import supervisor\n"
         "start = supervisor.Worker._await_hello\n"
@@ -250,7 +263,7 @@ def test_interleaved_rounds_take_one_worker_for_each_release(project):
     configuration.write_text(configuration.read_text("utf-8").replace('".fake', '".counting", ".fake'), "utf-8")
     printed = run(project, "fake-1.0..fake-3.0", "-b", "Layer.time_forward", "--interleave-rounds")
     assert releases(printed) == ["fake-2.0", "fake-3.0", "fake-3.0", "fake-2.0"]
-    assert re.findall(r"^started (.*)$", printed, re.MULTILINE) == ["fake-2.0", "fake-3.0"]
+    assert re.findall(r"^started (.*)$", printed, re.MULTILINE) == releases(printed)
     for release in ("fake-2.0", "fake-3.0"):
         assert len([line for line in project.sessions(release) if line["benchmark"] == "nets.Layer.time_forward"]) == 2
 

@@ -43,6 +43,11 @@ class Plan:
         """Each cell as often as it is still to be measured."""
         return [cell for cell, rounds in self.rounds.items() for _ in range(rounds)]
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether something of it was measured, or failed."""
+        return len(self.left()) < len(self.total)
+
     def leave_out_devices(self, benchmarks: Benchmarks, devices: Collection[str]) -> None:
         """What runs on a device that the release does not see here is not available; that takes no measurement."""
         for cell, rounds in self.rounds.items():

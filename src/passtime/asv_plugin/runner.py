@@ -21,7 +21,7 @@ from passtime.asv_plugin import plan, progress
 from passtime.asv_plugin.environment import PasstimeEnvironment
 from passtime.asv_plugin.results import KeptResults
 from passtime.errors import PasstimeError
-from passtime.sessions import FAILURE, QUICK, Cell
+from passtime.sessions import FAILURE, QUICK, WORKER, Cell
 
 # --quick's attributes, as asv sets them.
 _QUICK_ATTRIBUTES = {"number": 1, "repeat": 1, "warmup_time": 0, "rounds": 1}
@@ -63,8 +63,6 @@ class Runner:
         assert env.release is not None
         attributes = {**(extra_params or {}), **(_QUICK_ATTRIBUTES if quick else {})}
         choice = plan.Choice(self._skip_measured, self._skip_failed, append_samples, quick, attributes.get("rounds"))
-        if run_rounds is None:
-            env.stop_workers(but=env.release.name)
         # A process for each benchmark, never a fork server: its variables say which worker to ask.
         spawner = runner.get_spawner(env, benchmarks.benchmark_dir, "spawn")
         measuring = _Measuring(env, results, spawner, attributes, quick, show_stderr)
@@ -73,6 +71,8 @@ class Runner:
                 todo = self._plans.get(results.commit_hash) or self._make_plan(benchmarks, env, results, choice)
                 most = max(todo.rounds.values(), default=0)
                 for round_ in run_rounds or range(most, 0, -1):
+                    # What a worker happens to get, above all where its memory lies, all its sessions share.
+                    env.stop_workers(but=None if todo.is_begun else env.release.name)
                     if run_rounds is None and most > 1:
                         log.info(f"Round {most - round_ + 1} of {most}")
                     self._measure_round(round_, todo, benchmarks, measuring, env)
@@ -169,6 +169,7 @@ class _Measuring:
         Raises PasstimeError when there is no worker any more, KeyboardInterrupt at an interrupt.
         """
         started_at, started = datetime.now(timezone.utc), time.monotonic()
+        worker = self._env.worker().identity
         measured = self._run(benchmark, cell)
         line = {
             "benchmark": cell.benchmark,
@@ -177,6 +178,7 @@ class _Measuring:
             "release": self._env.release.name if self._env.release else None,
             "started_at": started_at.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 2),
+            WORKER: worker,
             **({QUICK: True} if self._quick else {}),
         }
         if measured.result[cell.index] is None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Worker:
     ) -> None:
         self.name = name
         self.hello: dict = {}
+        self.identity = ""  # of the process that runs: another one after each start
         self._command = command
         self._environment = dict(os.environ if environment is None else environment)
         for variable in _NOT_FOR_WORKERS:
@@ -87,11 +89,17 @@ class Worker:
                 start_new_session=True,
             )
             self.hello = self._await_hello()
+            self.identity = uuid.uuid4().hex[:8]
         except BaseException as error:
             self._end()
             if isinstance(error, (OSError, client.WorkerError)):
                 raise self._did_not_start(str(error)) from None
             raise
+
+    def restart(self) -> None:
+        """A new process in the place of the one that runs, if one does. Raises as `start`."""
+        self._end()
+        self.start()
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None

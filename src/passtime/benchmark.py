@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from passtime import sampling, workloads
 from passtime.errors import PasstimeError
-from passtime.worker import client
+from passtime.worker import client, protocol
 
 # Set by the asv plugin for each benchmark process; all but the first two may be missing.
 WORKER_VARIABLE = "PASSTIME_WORKER"  # the socket at which the release's worker listens
@@ -26,7 +27,7 @@ SAMPLES_VARIABLE = "PASSTIME_SAMPLES"  # exactly so many samples: --quick, -a re
 SESSION_LOG_VARIABLE = "PASSTIME_SESSION_LOG"  # a file that takes one JSON line per reply of the worker
 
 # Which request of the worker each benchmark method stands for.
-_REQUESTS = {
+REQUESTS = {
     "time_forward": ("sample", "forward"),
     "time_backward": ("sample", "backward"),
     "time_total": ("sample", "total"),
@@ -106,9 +107,15 @@ class PassBenchmark:
     track_training_memory.unit = track_inference_memory.unit = "bytes"  # type: ignore[attr-defined]
 
 
+def session_of(method: str) -> str:
+    """The kind of session, `training` or `inference`, that answers a benchmark's method."""
+    request, measured_pass = REQUESTS[method]
+    return protocol.session_of({"request": request, "pass": measured_pass})
+
+
 def _ask(workload: str, device: str) -> dict:
     method = os.environ[BENCHMARK_VARIABLE].partition("-")[0].rpartition(".")[2]
-    request, measured_pass = _REQUESTS[method]
+    request, measured_pass = REQUESTS[method]
     samples = os.environ.get(SAMPLES_VARIABLE)
     fields = {
         "request": request,
@@ -130,8 +137,13 @@ def _ask(workload: str, device: str) -> dict:
 def _log_session(reply: dict) -> None:
     path = os.environ.get(SESSION_LOG_VARIABLE)
     if path:
-        line = {key: value for key, value in reply.items() if key not in ("reply", "elapsed_seconds")}
-        if "elapsed_seconds" in reply:
-            line["samples"] = len(reply["elapsed_seconds"])
         with open(path, "a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+            log.write(json.dumps(said_of_session(reply)) + "\n")
+
+
+def said_of_session(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reply says beside its samples, and how many these are: what the provenance keeps of it."""
+    line = {key: value for key, value in reply.items() if key not in ("reply", "elapsed_seconds")}
+    if "elapsed_seconds" in reply:
+        line["samples"] = len(reply["elapsed_seconds"])
+    return line

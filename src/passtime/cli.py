@@ -15,6 +15,7 @@ from passtime.errors import PasstimeError
 _ROOMS = {
     "dashboard": "passtime.dashboard",
     "history": "passtime.history.commands",
+    "measure": "passtime.measure.commands",
     "parity": "passtime.parity.commands",
     "runtimes": "passtime.runtimes.commands",
     "tables": "passtime.tables.commands",

@@ -44,6 +44,14 @@ def policy(samples: int | None = None) -> dict[str, float]:
     return fields
 
 
+def policy_for_verdict() -> dict[str, float]:
+    """The sampling fields where two releases are measured in turn, in as many sessions as it takes.
+
+    How much sessions differ decides then, not how sure each is of its own median: they are kept short.
+    """
+    return {**policy(), "minimum_samples": 3, "minimum_long_samples": 2, "maximum_seconds": 0.25}
+
+
 def physical_cores() -> int:
     """The number of physical cores that this process may run on; of CPUs, where the kernel does not say."""
     cpus = os.sched_getaffinity(0)

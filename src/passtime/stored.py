@@ -15,7 +15,7 @@ from asv.results import Results
 
 from passtime import places
 from passtime.errors import PasstimeError
-from passtime.sessions import DOUBTS, IMPORTED, SAMPLES, Sessions, cells_of
+from passtime.sessions import DOUBTS, IMPORTED, PAIR, SAMPLES, Sessions, cells_of
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
@@ -57,6 +57,14 @@ class Measured:
         """In a pass, the median over sessions; None where not all have recorded it."""
         found = [line[_PAGE_FAULTS] for line in self.provenance if _PAGE_FAULTS in line]
         return statistics.median(found) if found and len(found) == len(self.provenance) else None
+
+    @property
+    def pairs(self) -> dict[str, tuple[float, ...]]:
+        """The samples of the sessions that were measured in turn with another release's, by the pair's name."""
+        if len(self.sessions) != len(self.provenance):
+            return {}
+        lines = zip(self.provenance, self.sessions, strict=True)
+        return {line[PAIR]: samples for line, samples in lines if PAIR in line}
 
     @property
     def spread_seconds(self) -> float | None:

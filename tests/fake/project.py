@@ -79,8 +79,15 @@ class Project:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Starts asv, without a terminal."""
+        return self._start([sys.executable, "-m", "asv", *arguments], environment)
+
+    def start_passtime(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Starts passtime, without a terminal."""
+        return self._start([str(Path(sys.executable).with_name("passtime")), *arguments], environment)
+
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "asv", *arguments],
+            command,
             cwd=self.root,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
@@ -91,13 +98,12 @@ class Project:
 
     def asv(self, *arguments: str, expect: int = 0, **environment: str) -> str:
         """What asv printed, both streams, once it has ended with the expected exit status."""
-        process = self.start(*arguments, **environment)
-        try:
-            printed, complained = process.communicate(timeout=DEADLINE_SECONDS)
-        finally:
-            process.kill()
-        assert process.returncode == expect, printed + complained
-        return printed + complained
+        return "".join(_ended(self.start(*arguments, **environment), expect))
+
+    def passtime(self, *arguments: str, expect: int = 0, **environment: str) -> str:
+        """What passtime printed, once it has ended with the expected exit status; for 1 and 2 what it complained."""
+        printed, complained = _ended(self.start_passtime(*arguments, **environment), expect)
+        return complained if expect in (1, 2) else printed
 
     def commit_of(self, release: str) -> str:
         timeline = places.timeline_repository(self.root)
@@ -136,3 +142,13 @@ class Project:
                 if mark in (process / "environ").read_bytes():
                     found.append((process / "cmdline").read_text("utf-8").replace("\0", " "))
         return found
+
+
+def _ended(process: subprocess.Popen[str], expect: int) -> tuple[str, str]:
+    """Both streams of a process, once it has ended with the expected exit status."""
+    try:
+        printed, complained = process.communicate(timeout=DEADLINE_SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == expect, printed + complained
+    return printed, complained

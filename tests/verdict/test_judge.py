@@ -88,3 +88,30 @@ def test_exact_agreement_is_the_same():
     assert judge.verdicts([judge.change(1.0, 1.0, certain, certain)], 0.02) == [SAME]
     assert judge.verdicts([judge.change(1.0, 1.2, certain, certain)], 0.02) == [SLOWER]
     assert judge.verdicts([], 0.02) == []
+
+
+def test_pairs_are_judged_by_the_paired_test():
+    """The change of pairs is the mean of their log ratios, with Student's interval at a look's share of the error."""
+    pairs = [(1.0, 1.1), (2.0, 2.3), (3.0, 3.2), (1.5, 1.6)]
+    logs = np.log([other / base for base, other in pairs])
+    found = judge.change_of_pairs(pairs)
+    share = 0.05 / (len(judge.LOOKS) + 1)
+    assert found.ratio == pytest.approx(math.exp(np.mean(logs)))
+    assert found.low == pytest.approx(math.exp(np.mean(logs) - stats.t.ppf(1 - share / 2, 3) * stats.sem(logs)))
+    assert found.p_value == pytest.approx(min(1.0, 9 * stats.ttest_1samp(logs, 0.0).pvalue))
+
+
+def test_what_was_seen_at_an_earlier_look_stays_seen():
+    """A change that was sure after six pairs is not forgotten for a wild seventh."""
+    early = [(1.0, 1.1 + 0.001 * number) for number in range(6)]
+    wild = [*early, (1.0, 0.2)]
+    assert judge.change_of_pairs(wild).p_value == pytest.approx(judge.change_of_pairs(early).p_value)
+    assert judge.change_of_pairs(wild).p_value_of_one_look > 0.5
+
+
+def test_equality_seen_at_any_look_is_equality():
+    """What was shown to lie within the margin once is the same, at an error that all looks share."""
+    even = [(1.0, 1.0 + 0.0005 * (-1) ** number) for number in range(6)]
+    found = judge.change_of_pairs([*even, (1.0, 1.5)])
+    assert found.lies_within(0.02)
+    assert judge.verdicts([found], 0.02) == [SAME]

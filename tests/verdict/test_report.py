@@ -19,7 +19,7 @@ RANDOM = np.random.default_rng(5)
 def time(seconds, deviation=0.01, version="1", **provenance):
     """Two sessions around a median, as they are stored."""
     sessions = tuple((float(seconds * np.exp(RANDOM.normal(0, deviation))),) * 3 for _ in range(2))
-    line = {"version": version, **{f"provenance.{key}": value for key, value in provenance.items()}}
+    line = {"version": version, "worker": "w", **{f"provenance.{key}": value for key, value in provenance.items()}}
     return Measured(seconds, sessions=sessions, provenance=(line, line))
 
 
@@ -99,9 +99,38 @@ def test_a_models_change_is_held_against_its_layers():
     assert reported(stored("torch-1", BASE), stored("torch-2", with_layer)).explanations[0].is_within
 
 
+def test_layers_account_for_a_share_of_a_models_change():
+    """The share lies between what the least and the most changed layer would make of a model of that layer alone."""
+    base = {place: replace(one, seconds=1.0) for place, one in BASE.items()}
+    slower = {("resnet18", "total"): 1.21, ("conv3x3/1", "total"): 1.1}
+    layers = {("dense", "total"): replace(time(1.0, 1e-6), seconds=1.0)}
+    other = {place: replace(time(seconds, 1e-6), seconds=seconds) for place, seconds in slower.items()}
+    (found,) = reported(stored("torch-1", {**base, **layers}), stored("torch-2", {**other, **layers})).explanations
+    assert (found.least, found.most) == (0.0, pytest.approx(0.5))
+
+
+def test_sessions_measured_in_turn_are_compared_pair_by_pair():
+    """A drift of the machine that both share is no change; sessions without a partner do not count."""
+    drift = [1.0, 1.3, 0.8, 1.1, 2.0, 0.7]
+    base = in_turn(drift, [f"now {n}" for n in range(6)])
+    other = in_turn([1.05 * one for one in drift], [f"now {n}" for n in range(6)])
+    other = replace(other, sessions=(*other.sessions, (9.0,)), provenance=(*other.provenance, {"version": "1"}))
+    (row,) = reported(
+        stored("torch-1", {("vgg16", "total"): base}), stored("torch-2", {("vgg16", "total"): other})
+    ).rows
+    assert row.change.ratio == pytest.approx(1.05)
+    assert row.change.low == pytest.approx(1.05)
+    assert row.verdict == judge.SLOWER
+
+
+def in_turn(medians, names):
+    lines = tuple({"version": "1", "worker": name, "pair": name} for name in names)
+    return Measured(float(np.median(medians)), sessions=tuple((one,) for one in medians), provenance=lines)
+
+
 def test_doubts_are_passed_on():
     """A busy machine, a lone session and missing samples stand at the row."""
-    lone = Measured(1.0, sessions=((1.0, 1.1),), doubts=("it was busy",), provenance=({"version": "1"},))
+    lone = Measured(1.0, sessions=((1.0, 1.1),), doubts=("it was busy",), provenance=({"version": "1", "worker": "w"},))
     bare = Measured(1.0, provenance=({"version": "1"},))
     found = reported(stored("torch-1", {("vgg16", "total"): lone}), stored("torch-2", {("vgg16", "total"): bare}))
     assert found.rows[0].doubts == (
@@ -109,6 +138,13 @@ def test_doubts_are_passed_on():
         "torch-1: one session alone",
         "torch-2: no samples are stored",
     )
+
+
+def test_sessions_of_one_worker_are_starred():
+    """Results from before each round had a worker of its own have an interval without what workers differ by."""
+    old = replace(time(1.0), provenance=({"version": "1"},) * 2)
+    found = reported(stored("torch-1", {("vgg16", "total"): old}), stored("torch-2", {("vgg16", "total"): time(1.0)}))
+    assert found.rows[0].doubts == (f"torch-1: {report.ONE_WORKER}",)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def _prepare(command: type[Command]) -> None:
 
     def run_from_conf_args(cls: type[Command], conf: Config, args: argparse.Namespace, **kwargs: Any) -> int | None:
         try:
-            _open_project(conf)
+            open_project(conf)
             prepare(conf, args)
             return as_asv_does(conf, args, **kwargs)
         except (PasstimeError, util.ProcessError, OSError) as error:
@@ -69,7 +69,7 @@ def _prepare(command: type[Command]) -> None:
     command.run_from_conf_args = classmethod(run_from_conf_args)
 
 
-def _open_project(conf: Config) -> None:
+def open_project(conf: Config) -> None:
     """Builds the timeline, which asv then opens, and names its branches: the user's own builds are one more."""
     root = places.root()
     releases = manifest.load(root)
@@ -100,14 +100,14 @@ def _prepare_measuring(
             "passtime times releases in runtimes of their own, not in an environment: make the interpreter with your "
             "own build a release by `passtime timeline add torch --python PATH --name NAME`, then `asv run NAME`"
         )
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     runner = Runner(Path(conf.results_dir), skip_measured, skip_failed)
     # asv would skip, fail and store whole benchmarks.
     run.run_benchmarks = find.run_benchmarks = runner.run_benchmarks
     run.skip_benchmarks = runner.skip_benchmarks
 
 
-def _interrupt(number: int, frame: object) -> NoReturn:
+def interrupt(number: int, frame: object) -> NoReturn:
     # What asv does at Ctrl-C: it kills the benchmark process. A plain SIGTERM would leave that behind.
     raise KeyboardInterrupt
 

@@ -90,6 +90,8 @@ def as_json(report: Report) -> str:
                 "pass": one.row.measured_pass,
                 "layers": [layer.workload for layer in one.layers],
                 "is_within_what_its_layers_did": one.is_within,
+                "least_share": round(one.least, 3),
+                "most_share": round(one.most, 3),
             }
             for one in report.explanations
         ],
@@ -179,8 +181,8 @@ def _notes(report: Report) -> Iterator[str]:
         layers = ", ".join(f"{layer.workload} {_percent(layer.change.ratio)}" for layer in one.layers)
         where = "within" if one.is_within else "not within"
         yield (
-            f"{one.row.workload} {one.row.measured_pass} ({one.row.device}), {_percent(one.row.change.ratio)}, is "
-            f"{where} what its layers did: {layers}"
+            f"{one.row.workload} {one.row.measured_pass} ({one.row.device}), {_percent(one.row.change.ratio)}: its "
+            f"layers account for {one.least:.0%} to {one.most:.0%} of that, which is {where} what they did: {layers}"
         )
     for difference in report.differences:
         yield f"{difference.setting}: {difference.base}, then {difference.other} ({difference.rows} passes)"

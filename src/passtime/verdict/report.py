@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from passtime import uncertainty, workloads
 from passtime.parity.record import DIFFERS, UNCHECKED, Record
+from passtime.sessions import WORKER
 from passtime.stored import PASSES, Measured, Place, Stored
 from passtime.uncertainty import Prior
 from passtime.verdict import judge
 from passtime.verdict.judge import Change
 
 NO_SAMPLES = "no samples are stored"
+ONE_WORKER = "its sessions had one worker, and how much workers differ is not in the interval"
 
 _PARITY = {
     DIFFERS: "they do not do the same work, `passtime parity` found",
@@ -72,11 +76,27 @@ class Difference:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A model's pass that changed, beside the changes of the layers that it is made of."""
+    """A model's pass that changed, beside the changes of the layers that it is made of.
+
+    `least` and `most` bound the share of the change that these account for: the model's time is a sum over layers, so
+    if they were all there is, its ratio would lie between the smallest and the largest of theirs.
+    """
 
     row: Row
     layers: tuple[Row, ...]
     is_within: bool
+
+    @property
+    def least(self) -> float:
+        return min(self._shares())
+
+    @property
+    def most(self) -> float:
+        return max(self._shares())
+
+    def _shares(self) -> list[float]:
+        whole = math.log(self.row.change.ratio)
+        return [min(max(math.log(layer.change.ratio) / whole, 0.0), 1.0) for layer in self.layers]
 
 
 @dataclass(frozen=True)
@@ -125,8 +145,7 @@ def make(
         if reason:
             refused.append(Refused(*place, reason))
         else:
-            errors = (_error(time, place, usual) for time in (one, two))
-            pairs.append((place, one, two, judge.change(one.seconds, two.seconds, *errors)))
+            pairs.append((place, one, two, _change(one, two, place, usual)))
     found = judge.verdicts([change for *_, change in pairs], margin)
     rows = []
     for (place, one, two, change), verdict in zip(pairs, found, strict=True):
@@ -166,6 +185,21 @@ def _reason(base: Stored, other: Stored, place: Place, record: Record) -> str:
     return ""
 
 
+def _change(one: Measured, two: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior | None]) -> Change:
+    """From the sessions that were measured in turn, where there are such; else from how sessions differ here."""
+    pairs = medians_of_pairs(one, two)
+    if len(pairs) > 1:
+        return judge.change_of_pairs(pairs)
+    errors = (_error(time, place, usual) for time in (one, two))
+    return judge.change(one.seconds, two.seconds, *errors)
+
+
+def medians_of_pairs(one: Measured, two: Measured) -> list[tuple[float, float]]:
+    """The medians, in seconds, of the sessions that two releases were measured in in turn, in the order taken."""
+    ours, theirs = one.pairs, two.pairs
+    return [(median(ours[pair]), median(theirs[pair])) for pair in ours if pair in theirs]
+
+
 def _error(time: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior | None]) -> uncertainty.LogError | None:
     prior = usual.get(uncertainty.kind(place))
     return uncertainty.log_error(time.sessions, prior) if time.sessions and prior is not None else None
@@ -174,6 +208,8 @@ def _error(time: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior 
 def _doubts(base: str, one: Measured, other: str, two: Measured) -> Iterator[str]:
     for name, time in ((base, one), (other, two)):
         yield from (f"{name}: {doubt}" for doubt in time.doubts)
+        if time.sessions and not all(WORKER in line for line in time.provenance):
+            yield f"{name}: {ONE_WORKER}"
         if not time.sessions:
             yield f"{name}: {NO_SAMPLES}"
         elif len(time.sessions) == 1:

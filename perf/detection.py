@@ -1,0 +1,167 @@
+"""How small a slowdown is found, in how much machine time? `python perf/detection.py`; the README says how."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import asv_runner
+import click
+import false_alarms
+import harness
+import pool
+import replay
+import slowed
+import sweep_cost
+from pool import Session
+from rich.table import Table
+
+from passtime.measure.take import Item
+from passtime.runtimes.store import Runtime
+from passtime.verdict import judge
+
+POOL = harness.HERE / "pools" / "slowed.jsonl"
+TIMES = harness.HERE / "pools" / "plain_suite_seconds.json"
+ITEM = Item("resnet18", "cpu", "training")
+PASS = "total"
+BASE = "0 %"
+LEVELS = {"1 %": 0.01, "2 %": 0.02, "5 %": 0.05, "10 %": 0.1}
+TRIALS = 200
+ASV_FACTORS = (1.1, 1.05, 1.02, 1.01)
+ASV_ROUNDS = (2, 4, 8, 16, 24)
+GOAL_LEVEL, GOAL_POWER, GOAL_TIME = "2 %", 0.95, 0.5
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of all trials: the share that was called slower, and the median seconds of machine time that a trial took."""
+
+    share: float
+    seconds: float
+    sessions: float = 0.0
+
+
+@click.command()
+@harness.release_option
+@click.option("--pool", "path", type=click.Path(path_type=Path), default=POOL, show_default=True)
+@click.option("--rounds", default=0, help="Measure until the pool has so many rounds.")
+@click.option("--minutes", default=60.0, show_default=True, help="Stop measuring after the round in which they end.")
+@click.option("--trials", default=TRIALS, show_default=True)
+def main(release_name: str | None, path: Path, rounds: int, minutes: float, trials: int) -> None:
+    """Put known slowdowns into a release's runtime, and see how often and how soon each is found."""
+    if rounds:
+        harness.warn_if_busy()
+        release, runtime = harness.runtime_of(release_name)
+        with tempfile.TemporaryDirectory() as folder:
+            made = {name: slowed.make(runtime, share, Path(folder, name[:-2])) for name, share in LEVELS.items()}
+            pool.grow(path, release, {BASE: runtime, **made}, [ITEM], rounds, minutes)
+        if not TIMES.exists():
+            TIMES.write_text(json.dumps(asv_process_seconds(runtime)) + "\n", "utf-8")
+    arms = by_arm(pool.read(path))
+    count = min(map(len, arms.values()), default=0)
+    if count < judge.LOOKS[0] or not TIMES.exists():
+        raise click.ClickException(f"{path} has {count} rounds: --rounds {judge.LOOKS[0]} or more measures them")
+    times = json.loads(TIMES.read_text("utf-8"))
+    table = Table("rule", "slowdown", "found", "machine time", "sessions a side", "false alarms")
+    table.title = f"{ITEM.workload} {PASS}, {trials} trials a row drawn from {count} rounds of sessions"
+    false = by_measure(arms[BASE], arms[BASE], trials)
+    ours = {}
+    for level in LEVELS:
+        ours[level] = by_measure(arms[BASE], arms[level], trials)
+        table.add_row("passtime measure", level, *shown(ours[level]), f"{false.share:.1%}")
+    table.add_section()
+    goal, theirs = ours[GOAL_LEVEL], []
+    for factor in ASV_FACTORS:
+        for size in (size for size in ASV_ROUNDS if 2 * size <= count):
+            seconds = times["start_seconds"] + 2 * size * times["process_seconds"]
+            false_share = by_asv(arms[BASE], arms[BASE], size, factor, trials)
+            share = by_asv(arms[BASE], arms[GOAL_LEVEL], size, factor, trials)
+            table.add_row(f"asv continuous --factor {factor}", GOAL_LEVEL, *shown(Found(share, seconds, size)),
+                          f"{false_share:.1%}")  # fmt: skip
+            if share >= goal.share:
+                theirs.append((seconds, factor, size, false_share))
+    harness.show(table)
+    line = f"detection: {GOAL_LEVEL} found in {goal.share:.1%} of trials, in {goal.seconds:.0f} s of machine time"
+    if theirs:
+        seconds, factor, size, false_share = min(theirs)
+        line += (f"; asv continuous --factor {factor} needs {seconds:.0f} s for that ({size} rounds), with "
+                 f"{false_share:.1%} false alarms: ratio {goal.seconds / seconds:.2f}")  # fmt: skip
+    else:
+        line += "; asv continuous does not reach that in what was measured"
+    is_met = goal.share >= GOAL_POWER and (not theirs or goal.seconds <= GOAL_TIME * min(theirs)[0])
+    click.echo(f"{line}; to be {GOAL_POWER:.0%} in half the time: {'pass' if is_met else 'missed'}")
+
+
+def by_arm(sessions: Sequence[Session]) -> dict[str, list[Session]]:
+    """Each arm's sessions, by round."""
+    arms: dict[str, list[Session]] = {}
+    for one in sessions:
+        arms.setdefault(one.arm, []).append(one)
+    return arms
+
+
+def by_measure(base: Sequence[Session], other: Sequence[Session], trials: int) -> Found:
+    """Campaigns over pairs drawn without replacement: two sessions of one round, or where both are of one arm, two."""
+    chance = random.Random(1)
+    called, seconds, sessions = 0, [], []
+    for _ in range(trials):
+        order = chance.sample(range(len(base)), len(base))
+        if base is other:
+            half = len(order) // 2
+            pairs = [(base[a], base[b]) for a, b in zip(order[:half], order[half:], strict=False)]
+        else:
+            pairs = [(base[number], other[number]) for number in order]
+        verdicts, _, spent = replay.campaign({ITEM: pairs}, passes=[PASS])
+        wanted = false_alarms.CHANGED if base is other else (judge.SLOWER,)
+        called += verdicts[ITEM, PASS] in wanted
+        seconds.append(spent)
+        sessions.append(spent / 2 / median(one.seconds for one in base))
+    return Found(called / trials, median(seconds), median(sessions))
+
+
+def by_asv(base: Sequence[Session], other: Sequence[Session], rounds: int, factor: float, trials: int) -> float:
+    """The share of trials in which asv's rule calls a change, from so many sessions a side, all samples together."""
+    chance = random.Random(2)
+    called = 0
+    for _ in range(trials):
+        order = chance.sample(range(len(base)), 2 * rounds)
+        ours = [value for number in order[:rounds] for value in base[number].samples[PASS]]
+        theirs = [value for number in order[rounds:] for value in other[number].samples[PASS]]
+        called += false_alarms.is_called_by_asv(ours, theirs, factor)
+    return called / trials
+
+
+def asv_process_seconds(runtime: Runtime) -> dict[str, float]:
+    """What stock asv takes for a process that times this pass as often as a session does, and to start and end."""
+    rounds = (2, 6)
+    walls = []
+    for number in rounds:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            shutil.copytree(harness.HERE / "plain_suite", folder, dirs_exist_ok=True)
+            sweep_cost._commit(folder)
+            libraries = folder / "libraries"
+            libraries.mkdir()
+            (libraries / "asv_runner").symlink_to(Path(asv_runner.__file__).parent)
+            environment = {**harness.environment(), "HOME": place, "PYTHONPATH": str(libraries),
+                           "PLAIN_SUITE_TRAINING_SAMPLES": json.dumps({ITEM.workload: 5})}  # fmt: skip
+            (folder / ".asv-machine.json").write_text('{"version": 1, "here": {"machine": "here"}}', "utf-8")
+            arguments = ["run", "-E", f"existing:{runtime.interpreter}", "--set-commit-hash", "HEAD"]
+            selection = ["-b", rf"Training.time_{PASS}\('{ITEM.workload}'\)", "-a", f"rounds={number}"]
+            walls.append(harness.run_asv([*arguments, "--machine", "here", *selection], folder, environment))
+    process = (walls[1] - walls[0]) / (rounds[1] - rounds[0])
+    return {"process_seconds": round(process, 2), "start_seconds": round(walls[0] - rounds[0] * process, 2)}
+
+
+def shown(found: Found) -> tuple[str, str, str]:
+    return f"{found.share:.1%}", f"{found.seconds:.0f} s", f"{found.sessions:.0f}"
+
+
+if __name__ == "__main__":
+    harness.run(main)

@@ -1,0 +1,104 @@
+"""Pools of real sessions: several arms measured in turn, so that questions about verdicts can be asked of them later.
+
+A pool is a file of JSON lines, one a session, in the order taken. Rounds are taken as a whole, with workers of their
+own, each workload's arms in turn, forwards in one round and backwards in the next: A B B A. A pool that is there grows;
+an interrupt costs a round.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import harness
+
+from passtime import frameworks, sampling
+from passtime.measure import take
+from passtime.measure.take import Item
+from passtime.runtimes.store import Runtime
+from passtime.timeline.manifest import Release
+from passtime.worker.supervisor import Worker
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session of one arm: how long it and the start of its worker took, its samples in seconds by pass."""
+
+    round: int
+    workload: str
+    session: str
+    arm: str
+    started_at: str
+    seconds: float
+    start_seconds: float
+    samples: Mapping[str, Sequence[float]]
+
+
+def read(path: Path) -> list[Session]:
+    """The whole rounds of a pool, in the order taken."""
+    text = path.read_text("utf-8") if path.exists() else ""
+    return [Session(**json.loads(line)) for line in text.splitlines()]
+
+
+def grow(
+    path: Path,
+    release: Release,
+    arms: Mapping[str, Runtime],
+    items: Sequence[Item],
+    rounds: int,
+    minutes: float,
+) -> list[Session]:
+    """Adds rounds until the pool has so many or the minutes are over; gives all of it."""
+    there = read(path)
+    done = max((one.round for one in there), default=-1) + 1
+    deadline = time.monotonic() + 60 * minutes
+    if done >= rounds:
+        return there
+    framework = frameworks.get(release.framework)
+    workers = {arm: framework.worker(runtime, sampling.threads()) for arm, runtime in arms.items()}
+    try:
+        for number in range(done, rounds):
+            if time.monotonic() >= deadline:
+                harness.progress.print(f"{number} of {rounds} rounds; the same command goes on")
+                break
+            starts = {arm: _restart(worker) for arm, worker in workers.items()}
+            taken = []
+            for item in items:
+                for arm in list(arms) if number % 2 == 0 else list(arms)[::-1]:
+                    one = take.take(workers[arm], item, sampling.policy_for_verdict())
+                    taken.append(session(number, item, arm, one, starts[arm]))
+            append(path, taken)
+            harness.progress.print(
+                f"round {number + 1} of {rounds}: {sum(starts.values()) + sum(one.seconds for one in taken):.0f} s"
+            )
+    finally:
+        for worker in workers.values():
+            worker.stop()
+    return read(path)
+
+
+def _restart(worker: Worker) -> float:
+    started = time.monotonic()
+    worker.restart()
+    return time.monotonic() - started
+
+
+def session(number: int, item: Item, arm: str, taken: take.Taken, start_seconds: float) -> Session:
+    """A pool's line for what was taken; `number` is the round."""
+    samples = {
+        name: [float(f"{value:.5g}") for value in elapsed_seconds]
+        for name, elapsed_seconds in taken.elapsed_seconds.items()
+    }
+    started_at = taken.started_at.isoformat(timespec="seconds")
+    lengths = round(taken.seconds, 2), round(start_seconds, 2)
+    return Session(number, item.workload, item.session, arm, started_at, *lengths, samples)
+
+
+def append(path: Path, sessions: Iterable[Session]) -> None:
+    """Adds lines to a pool."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as pool:
+        pool.write("".join(json.dumps(asdict(one), separators=(",", ":")) + "\n" for one in sessions))

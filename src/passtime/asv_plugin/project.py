@@ -1,0 +1,115 @@
+"""A project as asv sees it, for commands that are not asv's: its benchmarks' cells, and where their results go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from asv import environment, util
+from asv.config import Config
+from asv.machine import Machine
+from asv.plugin_manager import plugin_manager
+from asv.repo import get_repo
+from asv.runner import BenchmarkResult
+
+from passtime import benchmark, places
+from passtime.asv_plugin.commands import open_project
+from passtime.asv_plugin.results import KeptResults
+from passtime.asv_plugin.suite import Suite
+from passtime.errors import PasstimeError
+from passtime.sessions import QUICK, Cell, cells_of
+from passtime.timeline import repository
+from passtime.timeline.manifest import Release
+
+# What one session measures: by the method that records it, asv's benchmark and its cell.
+Cells = Mapping[str, tuple[dict, Cell]]
+
+
+class Project:
+    """The project around `root`, which becomes the working directory, as it is asv's. Raises PasstimeError."""
+
+    def __init__(self, root: Path) -> None:
+        os.chdir(root)
+        try:
+            self._conf = Config.load("asv.conf.json")
+            for plugin in self._conf.plugins:
+                plugin_manager.import_plugin(plugin)
+            open_project(self._conf)
+            self._repo = get_repo(self._conf)
+            (self._environment,) = environment.get_environments(self._conf, None)
+            commits = [self._repo.get_hash_from_name(branch) for branch in self._conf.branches]
+            found = Suite.discover(self._conf, self._repo, [self._environment], commits)
+        except util.UserError as error:
+            raise PasstimeError(str(error)) from None
+        found.save()  # `asv compare` and `asv publish` look benchmarks up there
+        self._machine = Machine.load(machine_name=None, interactive=False)
+        self._machine.save(self._conf.results_dir)
+        self._timeline = places.timeline_repository(root)
+        self.cells = _by_session(found)
+
+    @property
+    def machine(self) -> str:
+        return self._machine.machine
+
+    def results(self, release: Release) -> KeptResults:
+        """What is stored of a release on this machine; more can be landed in it. Raises PasstimeError if damaged."""
+        env, commit = self._environment, repository.commit_of(self._timeline, release.name)
+        results = KeptResults(
+            {**vars(self._machine), "python": env.python},
+            env.requirements,
+            commit,
+            self._repo.get_date(commit),
+            env.python,
+            env.name,
+            env.env_vars,
+        )
+        try:
+            results.load_data(self._conf.results_dir)
+        except util.UserError as error:
+            raise PasstimeError(str(error)) from None
+        return results
+
+
+def _by_session(found: Suite) -> dict[tuple[str, str, str], Cells]:
+    """By workload, device and kind of session, in the benchmarks' order."""
+    cells: dict[tuple[str, str, str], dict[str, tuple[dict, Cell]]] = {}
+    for name, one in found.items():
+        method = name.rpartition(".")[2]
+        if method in benchmark.REQUESTS and one["param_names"][1:] == ["device"]:
+            for cell in cells_of(one):
+                workload, device = cell.params
+                cells.setdefault((workload, device, benchmark.session_of(method)), {})[method] = (one, cell)
+    return dict(cells)
+
+
+def land(results: KeptResults, cells: Cells, replies: Mapping[str, Mapping[str, Any]], session: dict[str, Any]) -> None:
+    """Adds a session's samples and peaks to a release's results, as `asv run --append-samples` would, and saves.
+
+    `replies` are the worker's, by method; `session` is what provenance says of the session as a whole.
+    """
+    started_at = datetime.fromisoformat(session["started_at"])
+    for method, (one, cell) in cells.items():
+        reply = replies[method]
+        samples, count = reply.get("elapsed_seconds"), len(cells_of(one))
+        columns = (median(samples) if samples else reply["peak_bytes"], samples, 1 if samples else None)
+        measured = BenchmarkResult(*(_only(cell.index, value, count) for value in columns), 0, "", None)
+        line = {
+            "benchmark": cell.benchmark,
+            "version": one["version"],
+            "params": list(cell.params),
+            **session,
+            **benchmark.said_of_session(reply),
+        }
+        are_alike = all(
+            there.get("version") == one["version"] and QUICK not in there for there in results.sessions.of(cell)
+        )
+        results.put(one, cell, measured, [line], started_at=started_at, append=are_alike)
+
+
+def _only(index: int, value: object, count: int) -> list[object]:
+    """A list of so many, with a value at one place and None elsewhere."""
+    return [value if place == index else None for place in range(count)]

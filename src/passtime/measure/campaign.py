@@ -1,0 +1,128 @@
+"""What is measured next, and when to stop: two releases in turn, A B B A, where the verdict is still open.
+
+A row is a pass of an item. In each round both releases get a worker of their own, started anew: sessions of one worker
+share more than a release. After so many pairs as `judge.LOOKS` says a row's change is looked at, together with all
+others. A row is settled once it is shown faster, slower or the same; an item none of whose rows are open is measured no
+more, so the time goes to the others. What the looking costs is in the judge's error rates, so stopping early does not
+make a change likelier to be called.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from passtime.measure.take import Item, Taken
+from passtime.verdict import judge
+from passtime.verdict.judge import LOOKS, Change
+
+# An item and one of its passes.
+Row = tuple[Item, str]
+
+# Takes a session of one of the two releases (0, 1) of the item, and keeps it under the pair's name.
+Take = Callable[[int, Item, str], Taken]
+
+# Starts the workers of both releases anew.
+Renew = Callable[[], None]
+
+# The order in which a round takes the two releases; a drift of the machine falls on both alike: A B B A.
+_ORDERS = ((0, 1), (1, 0))
+
+
+@dataclass(frozen=True)
+class Step:
+    """An item was measured: the pairs that it has now, and the verdicts that this settled."""
+
+    item: Item
+    pairs: int
+    settled: Mapping[Row, tuple[str, Change]]
+
+
+@dataclass
+class Campaign:
+    """The rows of some items, and the pairs of medians, in seconds, that each has so far.
+
+    `rows` are those that are asked about, by item; a session measures all passes of its item. `name` is that of this
+    campaign's pairs.
+    """
+
+    rows: Mapping[Item, Sequence[str]]
+    margin: float
+    name: str
+    pairs: dict[Row, list[tuple[float, float]]] = field(default_factory=dict)
+    verdicts: dict[Row, str] = field(default_factory=dict)
+    _looked: dict[Row, int] = field(default_factory=dict)
+    _changes: dict[Row, Change] = field(default_factory=dict)
+
+    def run(
+        self, take: Take, renew: Renew, budget_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> Iterator[Step]:
+        """Measures until no row is open or the budget is spent; a pair that was begun is ended.
+
+        What `take` and `renew` raise ends the campaign, except LookupError of `take`: that item cannot be measured in
+        both releases and is left out.
+        """
+        deadline = clock() + budget_seconds
+        self._look(self.rows)
+        for number in itertools.count(1):
+            turn = self.open_items()
+            if not turn or clock() >= deadline:
+                return
+            renew()
+            for item in turn:
+                if clock() >= deadline:
+                    return
+                try:
+                    self._take_pair(take, item, _ORDERS[number % 2 - 1], f"{self.name} {number}")
+                except LookupError:
+                    self.rows = {one: names for one, names in self.rows.items() if one != item}
+                    continue
+                yield Step(item, self.count(item), self._look([item]))
+
+    def open_items(self) -> list[Item]:
+        """The items that have a row that is neither settled nor out of looks, in their order."""
+        return [
+            item
+            for item, names in self.rows.items()
+            if self.count(item) < LOOKS[-1] and any((item, name) not in self.verdicts for name in names)
+        ]
+
+    def count(self, item: Item) -> int:
+        """How many pairs the item has."""
+        return min(len(self.pairs.get((item, name), ())) for name in self.rows[item])
+
+    def _take_pair(self, take: Take, item: Item, order: tuple[int, int], name: str) -> None:
+        taken = {side: take(side, item, name).elapsed_seconds for side in order}
+        for measured_pass in self.rows[item]:
+            pair = (median(taken[0][measured_pass]), median(taken[1][measured_pass]))
+            self.pairs.setdefault((item, measured_pass), []).append(pair)
+
+    def _look(self, items: Iterable[Item]) -> dict[Row, tuple[str, Change]]:
+        """Where these items have reached a look, judges all rows by the last look that each has reached.
+
+        Gives what is settled now and was not before.
+        """
+        is_new = False
+        for row in (row for item in items for row in self._rows_of(item)):
+            look = max((look for look in LOOKS if look <= len(self.pairs.get(row, ()))), default=0)
+            if look > self._looked.get(row, 0):
+                self._looked[row] = look
+                self._changes[row] = judge.change_of_pairs(self.pairs[row][:look])
+                is_new = True
+        if not is_new:
+            return {}
+        changes = {row: self._changes.get(row, judge.UNKNOWN) for item in self.rows for row in self._rows_of(item)}
+        found = zip(changes, judge.verdicts(list(changes.values()), self.margin), strict=True)
+        new = {
+            row: (verdict, changes[row])
+            for row, verdict in found
+            if verdict != judge.CANNOT_TELL and row not in self.verdicts
+        }
+        self.verdicts.update({row: verdict for row, (verdict, _) in new.items()})
+        return new
+
+    def _rows_of(self, item: Item) -> list[Row]:
+        return [(item, name) for name in self.rows[item]]

@@ -1,0 +1,123 @@
+"""`passtime measure` from end to end, over the fake framework: no process and no socket is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+from pathlib import Path
+
+import pytest
+from fake import adapter
+
+from passtime.verdict import judge
+from tests.asv_plugin.conftest import await_session, checked, sessions  # noqa: F401  the FIFO that sessions tell of
+
+TOTAL = "nets.Net.time_total(resnet18, cpu)"
+RESNET18 = ("--bench", r"time_\w+\('resnet18'")
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    yield from checked(tmp_path)
+
+
+def test_a_slower_release_is_found_and_kept(project):
+    """A release that is 10 % slower is called so, and its sessions are results like any other, in pairs."""
+    said = json.loads(project.passtime("measure", "fake-1.0", "fake-2.0", "--format", "json", expect=3))
+    rows = {(row["workload"], row["pass"]): row for row in said["rows"]}
+    assert len(rows) == 3 * 4
+    assert {row["verdict"] for row in rows.values()} == {judge.SLOWER}
+    assert rows["resnet18", "total"]["ratio"] == pytest.approx(1.1, rel=1e-3)
+    for release in ("fake-1.0", "fake-2.0"):
+        lines = [line for line in project.sessions(release) if line["benchmark"] == "nets.Net.time_total"]
+        pairs = [line["pair"] for line in lines if line["params"] == ["resnet18", "cpu"]]
+        assert len(set(pairs)) == judge.LOOKS[0]
+        samples = project.stored(release, "samples")[TOTAL]
+        assert len(samples) == sum(line["samples"] for line in lines if line["params"] == ["resnet18", "cpu"])
+        assert project.stored(release)[TOTAL] == pytest.approx(statistics.median(samples))
+        assert project.stored(release)["nets.Net.track_training_memory(resnet18, cpu)"] >= 0
+    assert "+" in project.asv("compare", "--factor", "1.05", "fake-1.0", "fake-2.0")
+
+
+def test_it_says_the_same_as_verdict(project):
+    """`passtime verdict` reads from the kept pairs what `passtime measure` said."""
+    said = project.passtime("measure", "fake-1.0", "fake-2.0", *RESNET18, "--format", "json", expect=3)
+    again = project.passtime("verdict", "fake-1.0", "fake-2.0", *RESNET18, "--format", "json", expect=3)
+    assert json.loads(again)["rows"] == json.loads(said)["rows"]
+
+
+def test_what_is_settled_is_not_measured_again(project):
+    """The same command a second time takes no session."""
+    project.passtime("measure", "fake-1.0", "fake-2.0", *RESNET18, expect=3)
+    before = project.sessions("fake-2.0")
+    project.passtime("measure", "fake-1.0", "fake-2.0", *RESNET18, expect=3)
+    assert project.sessions("fake-2.0") == before
+
+
+def test_sessions_join_those_of_asv_run(project):
+    """What was measured before stays: samples are added to it."""
+    project.asv("run", "fake-1.0", "-b", "time_total.*resnet18")
+    before = project.stored("fake-1.0", "samples")[TOTAL]
+    project.passtime("measure", "fake-1.0", "fake-2.0", *RESNET18, expect=3)
+    after = project.stored("fake-1.0", "samples")[TOTAL]
+    assert after[: len(before)] == before
+    assert len(after) > len(before)
+
+
+def test_an_interrupt_keeps_what_was_measured(project, sessions):  # noqa: F811
+    """Ctrl-C in the middle of a session is one line; the sessions before it are kept, and nothing is left running."""
+    process = project.start_passtime("measure", "fake-1.0", "fake-2.0", *RESNET18)
+    for _ in range(3):
+        await_session(sessions, "resnet18")
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None:
+        drain(sessions)
+    said = process.stderr.read()
+    assert process.returncode == 130
+    assert "goes on from here" in said
+    assert "Traceback" not in said
+    assert len(project.sessions("fake-1.0")) > 0
+
+
+def drain(fifo: Path) -> None:
+    """Lets a session that waits for a reader go on; returns at once where none does."""
+    descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        os.read(descriptor, 4096)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def test_a_crash_leaves_the_others(project):
+    """A workload whose session dies is named and left out; the others are judged, and the exit status says so."""
+    mishaps = {adapter.MISHAPS: json.dumps({"resnet50": "crash"})}
+    said = project.passtime("measure", "fake-1.0", "fake-2.0", "--format", "json", expect=1, **mishaps)
+    assert "resnet50" in said
+    assert "Traceback" not in said
+    assert "nets.Net.time_total(resnet18, cpu)" in project.stored("fake-2.0")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("fake-1.0", "fake-9.0"), "unknown release fake-9.0"),
+        (("fake-1.0", "fake-1.0"), "name two releases"),
+        (("fake-1.0", "fake-2.0", "--bench", "nothing"), "nothing to measure matches nothing"),
+        (("fake-1.0", "fake-2.0", "--bench", "("), "is no regular expression"),
+        (("fake-0.1", "fake-1.0"), "is gone"),
+    ],
+)
+def test_what_cannot_be_is_one_line(project, arguments, said):
+    """A bad request is one line on stderr and exit status 1."""
+    printed = project.passtime("measure", *arguments, expect=1)
+    assert said in printed
+    assert len(printed.strip().splitlines()) == 1
+
+
+def test_a_budget_is_a_time(project):
+    """What is no time is told how to write one."""
+    assert "write 90s, 20m or 1.5h" in project.passtime("measure", "fake-1.0", "fake-2.0", "--budget", "soon", expect=2)

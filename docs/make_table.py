@@ -1,7 +1,7 @@
 """Prints the README's first table: median seconds of a few models in every release, from the results that git has.
 
 python docs/make_table.py            print it
-python docs/make_table.py --write    put it into the README, and what `passtime tables` prints where that is named
+python docs/make_table.py --write    put it into the README, and what other commands print where a page names them
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from passtime import places
 from passtime.timeline import manifest, repository
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs/why-to-believe-a-verdict.md")
 FRAMEWORK = "torch"
 DEVICE = "cpu"
 BENCHMARKS = {"resnet18": "models.ResNet", "resnet50": "models.ResNet", "vgg16": "models.VGG"}
@@ -96,18 +97,18 @@ def _shown(seconds: float) -> str:
 def made_by(command: str) -> str:
     """What a marker's command prints: this script, or `passtime tables`, whose headings become lower ones."""
     program, *arguments = shlex.split(command)
-    if program == "python":
+    if [program, *arguments] == ["python", "docs/make_table.py"]:
         return table()
-    passtime = Path(sys.executable).with_name(program)
-    printed = subprocess.run([passtime, *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    ours = Path(sys.executable).with_name(program)
+    printed = subprocess.run([ours, *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return "\n" + printed.replace("## ", "### ")
 
 
 def main() -> None:
     if sys.argv[1:] == ["--write"]:
-        readme = ROOT / "README.md"
-        text = readme.read_text("utf-8")
-        readme.write_text(MARKERS.sub(lambda found: found[1] + made_by(found[2]) + found[3], text), "utf-8")
+        for page in PAGES:
+            text = page.read_text("utf-8")
+            page.write_text(MARKERS.sub(lambda found: found[1] + made_by(found[2]) + found[3], text), "utf-8")
     else:
         print(table(), end="")
 

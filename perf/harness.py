@@ -162,11 +162,20 @@ def per_round(ours: Iterable[float], theirs: Iterable[float]) -> tuple[float, ..
 
 
 def show(table: Table) -> None:
-    """Prints a table; into a file or a pipe, which says nothing of its width, a wide one."""
+    """Prints a table; into a file or a pipe as Markdown, which the documentation takes as it is."""
     console = Console()
-    if not console.is_terminal:
-        console.width = 120
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+    else:
+        print(markdown(table))
+
+
+def markdown(table: Table) -> str:
+    """A table as Markdown, under its title."""
+    columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    heading, *rows = (" | ".join(cells) for cells in zip(*columns, strict=True))
+    lines = [heading, " | ".join("---" for _ in columns), *rows]
+    return f"{table.title}\n\n" * bool(table.title) + "".join(f"| {line} |\n" for line in lines)
 
 
 def milliseconds(seconds: Sequence[float]) -> str:

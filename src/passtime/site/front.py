@@ -11,7 +11,7 @@ from asv.config import Config
 from asv.publishing import OutputPublisher
 
 from passtime import places
-from passtime.site import data
+from passtime.site import believing, data
 
 PAGE = Path(__file__).parent / "front"
 ASV_PAGE = "asv.html"
@@ -37,4 +37,5 @@ class FrontPage(OutputPublisher):
         (html / ASV_PAGE).write_text(page.replace(_NAVIGATION, _LINK + _NAVIGATION, 1), "utf-8")
         shutil.copytree(PAGE, html / "front", ignore=shutil.ignore_patterns("index.html"))
         shutil.copyfile(PAGE / "index.html", html / "index.html")
+        believing.write(places.root(), html)
         data.write(places.root(), html)

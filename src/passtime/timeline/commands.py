@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import click
 from rich.table import Column, Table
 
 from passtime import places, terminal
+from passtime.errors import PasstimeError
 from passtime.timeline import index, local, manifest, repository
 
 
@@ -40,11 +42,45 @@ def list_(branch: str | None) -> None:
     terminal.show(table)
 
 
+@timeline.command("new")
+@click.option("--days", type=click.IntRange(0, 36500), default=90, show_default=True, help="How long a release is new.")
+def new(days: int) -> None:
+    """Name the releases that a machine should have measured: what `make sweep` measures.
+
+    Of each branch the newest that this machine can run, and all that it can run of the last DAYS days.
+    """
+    from passtime.runtimes import store
+
+    known = manifest.load(places.root())
+    start = datetime.now(timezone.utc) - timedelta(days=days)
+    chosen, reasons = [], []
+    for branch in known.branches:
+        has_one = False
+        for release in sorted(known.of_branch(branch), key=lambda release: release.date, reverse=True):
+            if has_one and release.date < start:
+                break
+            if (reason := store.runnable(release)) is None:
+                chosen.append(release.name)
+                has_one = True
+            else:
+                reasons.append(reason)
+                if release.date >= start:
+                    click.echo(f"{release.name} is left out: {reason}", err=True)
+    if not chosen:
+        raise PasstimeError(f"this machine can run no release: {reasons[0] if reasons else 'there is none'}")
+    click.echo("\n".join(chosen))
+
+
 @timeline.command("update")
-@click.option("--framework", default="torch", show_default=True, help="The framework whose releases to append.")
-def update(framework: str) -> None:
+@click.option("--framework", help="Only this framework's releases.")
+def update(framework: str | None) -> None:
     """Append the releases that the package index has and the manifest lacks."""
-    added = index.update(places.shipped_releases(), framework, lambda line: click.echo(line, err=True))
+    path = places.shipped_releases()
+    added = [
+        name
+        for one in ([framework] if framework else index.frameworks(path))
+        for name in index.update(path, one, lambda line: click.echo(line, err=True))
+    ]
     _build()
     click.echo(f"added {', '.join(added)}" if added else "nothing new")
 

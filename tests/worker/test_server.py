@@ -101,6 +101,17 @@ def test_provenance_comes_with_every_reply(start):
     assert (reply["workload"], reply["device"], reply["pass"]) == ("resnet18", "cpu", "total")
 
 
+def test_a_session_tells_where_its_time_went(start):
+    """Building, warm-up and sampling are parts of the session's time, the same in each of its replies."""
+    worker = start()
+    names = [f"provenance.{name}_seconds" for name in ("build", "warmup", "sampling", "session")]
+    forward, total = ([worker.ask("sample", name)[field] for field in names] for name in ("forward", "total"))
+    assert forward == total
+    build, warmup, sampling, session = total
+    assert build >= 0 < min(warmup, sampling)
+    assert build + warmup + sampling == pytest.approx(session, abs=1e-3)  # on the fake clock, nothing else takes time
+
+
 @pytest.mark.parametrize(
     ("what", "kind", "message"),
     [

@@ -22,7 +22,7 @@ class Forked:
         return session.identity(self._adapter, ["cpu"])
 
     def session(self, request: dict, close_inherited: Callable[[], None]) -> Child:
-        return Child(functools.partial(session.run, self._adapter, request), close_inherited)
+        return Child(functools.partial(session.run, self._adapter, request, self._adapter.clock()), close_inherited)
 
     def close(self) -> None:
         """Nothing runs between sessions."""

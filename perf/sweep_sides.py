@@ -36,8 +36,8 @@ INSIDE, BETWEEN, WARMUP, BUILDING, AROUND, PROCESSES, WORKER, ASV = (
     "sampling, between passes",
     "warm-up",
     "building models and layers",
-    "the rest of sessions: the fork, provenance, the process's end",
-    "asv's process for each cell",
+    "the rest of sessions: the fork, provenance",
+    "asv's process for each cell, sessions' ends",
     "the worker's start and end",
     "asv: its start, listing, saving",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 from fake import adapter as fake
 
 from passtime.errors import PasstimeError
-from passtime.worker import client, protocol, supervisor
+from passtime.worker import client, forked, protocol, supervisor
 
 from .conftest import await_end, children_of, next_session, request_of, worker_command
 
@@ -110,6 +111,16 @@ def test_a_session_tells_where_its_time_went(start):
     build, warmup, sampling, session = total
     assert build >= 0 < min(warmup, sampling)
     assert build + warmup + sampling == pytest.approx(session, abs=1e-3)  # on the fake clock, nothing else takes time
+
+
+def test_a_childs_collection_leaves_out_what_it_inherits():
+    """What the worker's parent holds is no child's garbage to look for."""
+    gc.unfreeze()
+    try:
+        forked.Forked(fake)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(

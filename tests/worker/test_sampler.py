@@ -95,6 +95,15 @@ def test_a_sampler_that_leaves_out_a_synchronisation_is_found_out(number, sessio
     assert not are_right(sampled("gpu", session, module=module), "gpu", session)
 
 
+def test_the_time_between_passes_is_told():
+    """Warm-up and sampling take their passes, and what prepares each; their seconds are told apart."""
+    samples = sampled()
+    step = sum(samples.elapsed_seconds["total"]) / len(samples.elapsed_seconds["total"]) + fake.PREPARE_SECONDS
+    taken = samples.passes - samples.warmup_passes
+    assert samples.sampling_seconds == pytest.approx(taken * step)
+    assert samples.warmup_seconds > samples.warmup_passes * step  # the first passes are slower
+
+
 def test_forward_and_backward_are_the_total():
     """Every total is exactly the sum of the forward and the backward pass of the same steps."""
     passes = sampled(noise=0.2, maximum_samples=10).elapsed_seconds

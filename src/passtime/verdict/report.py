@@ -28,7 +28,7 @@ _NO_SETTINGS = frozenset(
     {
         *("framework", "framework_version", "git_version", "load", "others_cpus", "warmup_passes"),
         *("page_faults_per_pass", "collection_seconds_per_pass", "allocated_bytes_per_pass", "parameters"),
-        *("input_shape", "output_shape"),
+        *("input_shape", "output_shape", "build_seconds", "warmup_seconds", "sampling_seconds", "session_seconds"),
     }
 )
 _PROVENANCE = "provenance."

@@ -24,11 +24,16 @@ DEVICE_CLOCK_PASSES = 5
 
 
 class Samples:
-    """What a session measured: `elapsed_seconds` by pass, each a list of seconds per pass in the order taken."""
+    """What a session measured: `elapsed_seconds` by pass, each a list of seconds per pass in the order taken.
 
-    def __init__(self, passes_per_sample: int, warmup_passes: int) -> None:
+    `warmup_seconds` and `sampling_seconds` are what warm-up and sampling took in all, between passes included.
+    """
+
+    def __init__(self, passes_per_sample: int, warmup_passes: int, warmup_seconds: float) -> None:
         self.passes_per_sample = passes_per_sample
         self.warmup_passes = warmup_passes
+        self.warmup_seconds = warmup_seconds
+        self.sampling_seconds = 0.0
         self.elapsed_seconds: Dict[str, List[float]] = {}
 
     @property
@@ -44,13 +49,15 @@ def sample(workload: Any, session: str, policy: dict, clock: Callable[[], float]
     `session` is `training` or `inference`; `policy` a request's sampling fields; `clock` gives seconds.
     """
     batch = batches(workload, session, clock)
+    warmup_start = clock()
     count, warmup_passes = warm_up(batch, policy, clock)
-    samples = Samples(count, warmup_passes)
-    samples.elapsed_seconds = {name: [] for name in SESSIONS[session]}
     start = clock()
+    samples = Samples(count, warmup_passes, start - warmup_start)
+    samples.elapsed_seconds = {name: [] for name in SESSIONS[session]}
     while not is_enough(samples.elapsed_seconds, policy, clock() - start):
         for name, seconds in batch(count).items():
             samples.elapsed_seconds[name].append(seconds)
+    samples.sampling_seconds = clock() - start
     return samples
 
 

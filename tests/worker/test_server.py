@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -90,6 +91,8 @@ def test_the_accelerators_own_peak_is_its_memory(start):
     assert worker.ask("memory", "total", device="gpu")["peak_bytes"] == 123_000_000
     reply = worker.ask("sample", "total", device="gpu")
     assert 0.9 < reply["provenance.event_over_wall.forward"] < 1.1
+    sampled_seconds = statistics.median(reply["elapsed_seconds"])
+    assert reply["provenance.event_seconds.total"] == pytest.approx(sampled_seconds, rel=0.1)
 
 
 def test_provenance_comes_with_every_reply(start):

@@ -178,11 +178,11 @@ def _interval_rank(count: int) -> int:
         rank += 1
 
 
-def device_clock_ratios(workload: Any, samples: Samples) -> Dict[str, float]:
-    """The device's own median seconds over the sampled ones, by pass; empty where the device has no clock.
+def device_clock_seconds(workload: Any, samples: Samples) -> Dict[str, float]:
+    """The median seconds of a pass by the device's own clock, by pass; empty where the device has none.
 
-    Taken from passes after the samples, so that no mark is inside a sample. Near 1 where the device is the
-    bottleneck; what is missing is launch cost: nothing was running yet when the first mark was made.
+    Taken from passes after the samples, so that no mark is inside a sample. Near the sampled seconds where the device
+    is the bottleneck; what is missing is launch cost: nothing was running yet when the first mark was made.
     """
     if workload.mark() is None:
         return {}
@@ -208,4 +208,4 @@ def device_clock_ratios(workload: Any, samples: Samples) -> Dict[str, float]:
         measured["forward"].append(workload.seconds_between(start, forward_end))
         measured["backward"].append(workload.seconds_between(backward_start, end))
         measured["total"].append(measured["forward"][-1] + measured["backward"][-1])
-    return {name: median(seconds) / median(samples.elapsed_seconds[name]) for name, seconds in measured.items()}
+    return {name: median(seconds) for name, seconds in measured.items()}

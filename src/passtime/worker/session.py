@@ -68,8 +68,9 @@ def _measure(adapter: Any, request: dict, arrival: float) -> Dict[str, dict]:
     if peak_bytes is None:
         peak_bytes = watch.peak_bytes()
     provenance.update(adapter.provenance(workload))
-    for name, ratio in sampler.device_clock_ratios(workload, samples).items():
-        provenance["event_over_wall." + name] = round(ratio, 4)
+    for name, seconds in sampler.device_clock_seconds(workload, samples).items():
+        provenance["event_seconds." + name] = round(seconds, 9)
+        provenance["event_over_wall." + name] = round(seconds / sampler.median(samples.elapsed_seconds[name]), 4)
     # Where the session's time went; the rest is the fork, and finding out the above.
     spent_seconds = {
         "build_seconds": build_seconds,

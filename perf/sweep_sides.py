@@ -151,7 +151,7 @@ def measure_ours(release: Release, workloads: Sequence[str], folder: Path) -> Pi
 
 def plain_starts(runtime: Runtime, folder: Path) -> dict[str, float]:
     """What each run of asv spends before its first cell: most of it, importing torch to list the benchmarks."""
-    return {ASV: _run_plain(runtime, folder, {}, ["-b", *JUST_DISCOVER])}
+    return {ASV: run_plain(runtime, folder, {}, ["-b", *JUST_DISCOVER])}
 
 
 def measure_plain(runtime: Runtime, workloads: Sequence[str], ours: Piece, rounds: int, folder: Path) -> Piece:
@@ -161,11 +161,11 @@ def measure_plain(runtime: Runtime, workloads: Sequence[str], ours: Piece, round
         "PLAIN_SUITE_TRAINING_SAMPLES": json.dumps(ours.samples_a_round("forward")),
         "PLAIN_SUITE_INFERENCE_SAMPLES": json.dumps(ours.samples_a_round("inference")),
     }
-    seconds = _run_plain(runtime, folder, variables, ["--record-samples", "-a", f"rounds={rounds}"])
+    seconds = run_plain(runtime, folder, variables, ["--record-samples", "-a", f"rounds={rounds}"])
     return Piece(seconds, recorded(folder / "results", workloads, {}), rounds)
 
 
-def _run_plain(runtime: Runtime, folder: Path, variables: Mapping[str, str], arguments: Sequence[str]) -> float:
+def run_plain(runtime: Runtime, folder: Path, variables: Mapping[str, str], arguments: Sequence[str]) -> float:
     """Runs stock asv in a new project, since it forgets the workloads that are not in the suite any more."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(harness.HERE / "plain_suite", folder)

@@ -13,6 +13,7 @@ from passtime.errors import PasstimeError
 
 # Imported when asked for, so that a room that does not import breaks no other's commands.
 _ROOMS = {
+    "bisect": "passtime.measure.bisect",
     "dashboard": "passtime.dashboard",
     "history": "passtime.history.commands",
     "measure": "passtime.measure.commands",

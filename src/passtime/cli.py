@@ -16,6 +16,7 @@ _ROOMS = {
     "bisect": "passtime.measure.bisect",
     "dashboard": "passtime.dashboard",
     "history": "passtime.history.commands",
+    "machine": "passtime.measure.machine",
     "measure": "passtime.measure.commands",
     "parity": "passtime.parity.commands",
     "runtimes": "passtime.runtimes.commands",

@@ -18,7 +18,7 @@ from passtime.measure.commands import Budget
 from passtime.measure.compare import compare
 from passtime.timeline import manifest
 from passtime.timeline.manifest import Release
-from passtime.verdict import judge
+from passtime.verdict import formats, judge
 from passtime.verdict.commands import compiled
 from passtime.verdict.report import Report, Row
 
@@ -131,8 +131,8 @@ def _slowest(made: Report) -> Row:
 
 
 def _evidence(release: Release, row: Row) -> str:
-    ratio, low, high = (f"{100 * (one - 1):+.1f} %" for one in (row.change.ratio, row.change.low, row.change.high))
-    return f"{release.name}: {row.workload} {row.measured_pass} on {row.device}, {ratio} ({low} to {high})"
+    what = f"{row.workload} {row.measured_pass} on {row.device}"
+    return f"{release.name}: {what}, {formats.shown(row.change)}"
 
 
 def _conclusion(found: Found) -> str:

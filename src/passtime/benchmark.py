@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 from passtime import sampling, workloads
 from passtime.errors import PasstimeError
-from passtime.worker import client
+from passtime.worker import client, protocol
 
 # Set by the asv plugin for each benchmark process; all but the first two may be missing.
 WORKER_VARIABLE = "PASSTIME_WORKER"  # the socket at which the release's worker listens
@@ -26,7 +26,7 @@ SAMPLES_VARIABLE = "PASSTIME_SAMPLES"  # exactly so many samples: --quick, -a re
 SESSION_LOG_VARIABLE = "PASSTIME_SESSION_LOG"  # a file that takes one JSON line per reply of the worker
 
 # Which request of the worker each benchmark method stands for.
-_REQUESTS = {
+REQUESTS = {
     "time_forward": ("sample", "forward"),
     "time_backward": ("sample", "backward"),
     "time_total": ("sample", "total"),
@@ -106,9 +106,15 @@ class PassBenchmark:
     track_training_memory.unit = track_inference_memory.unit = "bytes"  # type: ignore[attr-defined]
 
 
+def session_of(method: str) -> str:
+    """The kind of session, `training` or `inference`, that answers a benchmark's method."""
+    request, measured_pass = REQUESTS[method]
+    return protocol.session_of({"request": request, "pass": measured_pass})
+
+
 def _ask(workload: str, device: str) -> dict:
     method = os.environ[BENCHMARK_VARIABLE].partition("-")[0].rpartition(".")[2]
-    request, measured_pass = _REQUESTS[method]
+    request, measured_pass = REQUESTS[method]
     samples = os.environ.get(SAMPLES_VARIABLE)
     fields = {
         "request": request,

@@ -17,6 +17,7 @@ _ROOMS = {
     "history": "passtime.history.commands",
     "parity": "passtime.parity.commands",
     "runtimes": "passtime.runtimes.commands",
+    "sweep": "passtime.sweep.commands",
     "tables": "passtime.tables.commands",
     "timeline": "passtime.timeline.commands",
     "verdict": "passtime.verdict.commands",

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from passtime import cli, places, sampling
+from passtime.asv_plugin import budget
 from passtime.runtimes import julia
 
 ROOT = Path(__file__).parents[1]
@@ -135,7 +136,10 @@ def test_every_decision_is_listed():
 
 def test_every_setting_is_documented():
     """The README has every environment variable that users set."""
-    variables = (sampling.THREADS_VARIABLE, places.HOME_VARIABLE, places.RELEASES_VARIABLE, julia.JULIA_VARIABLE)
+    variables = (
+        *(sampling.THREADS_VARIABLE, places.HOME_VARIABLE, places.RELEASES_VARIABLE, julia.JULIA_VARIABLE),
+        budget.BUDGET_VARIABLE,
+    )
     for variable in variables:
         assert f"| `{variable}` |" in README
 

@@ -20,6 +20,7 @@ _ROOMS = {
     "measure": "passtime.measure.commands",
     "parity": "passtime.parity.commands",
     "runtimes": "passtime.runtimes.commands",
+    "sweep": "passtime.sweep.commands",
     "tables": "passtime.tables.commands",
     "timeline": "passtime.timeline.commands",
     "verdict": "passtime.verdict.commands",

@@ -109,12 +109,13 @@ def read(root: Path, machine: str) -> list[Stored]:
                 raise PasstimeError(str(error)) from None
             name = names.get(results.commit_hash) or repository.release_name(timeline, results.commit_hash)
             release = known.get(name)
-            found.append(Stored(release, _times(results, sessions)))
+            found.append(Stored(release, times(results, sessions)))
     return sorted(found, key=lambda stored: stored.release.date)
 
 
-def _times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
-    times = {}
+def times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
+    """What a release's results hold, of which `sessions` says what it was measured under."""
+    found = {}
     for name, measured_pass in itertools.product(results.get_all_result_keys(), PASSES):
         if not name.endswith(f".time_{measured_pass}"):
             continue
@@ -129,7 +130,7 @@ def _times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
                 continue
             workload, device = cell.params
             lines = sessions.of(cell)
-            times[workload, device, measured_pass] = Measured(
+            found[workload, device, measured_pass] = Measured(
                 seconds,
                 (stats["q_25"], stats["q_75"]) if stats and stats.get("q_25") is not None else None,
                 tuple(_by_session(samples or (), lines)),
@@ -138,7 +139,7 @@ def _times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
                 tuple(lines),
                 name,
             )
-    return times
+    return found
 
 
 def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> Iterator[tuple[float, ...]]:

@@ -18,6 +18,8 @@ from passtime.worker import protocol
 
 # JSON, a mishap for each workload it names: {"resnet50": "crash"}. See `Workload._suffer`.
 MISHAPS = "PASSTIME_FAKE_MISHAPS"
+# A file with the name of a workload, whose every other session of a kind is half as slow again; it keeps count of them.
+UNSTEADY = "PASSTIME_FAKE_UNSTEADY"
 # A file or FIFO that takes one line for each session as its first pass begins: workload, device, session, process id.
 PASSES = "PASSTIME_FAKE_PASSES"
 # The release that the worker is; a release's passes take a tenth longer for each major version after the first.
@@ -183,10 +185,21 @@ def build(request: dict, session: str) -> Workload:
     if mishap == "unavailable":
         raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} has no {workload}")
     slowness = 1 + 0.1 * (int(VERSION.partition(".")[0]) - 1)
+    slowness *= _unsteadiness(workload, session)
     seconds = {name: value * slowness for name, value in pass_seconds(workload).items()}
     report = f"{workload} {device} {session}"
     accelerator = Device(clock, asynchronous=device == "gpu")
     return Workload(seconds, accelerator, mishap=mishap, report=report, is_layer=request["kind"] != "model")
+
+
+def _unsteadiness(workload: str, session: str) -> float:
+    path = os.environ.get(UNSTEADY, "")
+    if os.path.basename(path) != workload:
+        return 1.0
+    with open(path, "a+") as sessions:
+        sessions.write(f"{session}\n")
+        sessions.seek(0)
+        return 1.5 if sessions.read().split().count(session) % 2 else 1.0
 
 
 def exchange(workload: Workload, folder: str, role: str) -> dict[str, object]:

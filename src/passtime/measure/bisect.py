@@ -12,9 +12,9 @@ import click
 from rich.console import Console
 
 from passtime import places
+from passtime.amounts import Duration
 from passtime.asv_plugin.commands import interrupt
 from passtime.errors import PasstimeError
-from passtime.measure.commands import Budget
 from passtime.measure.compare import compare
 from passtime.timeline import manifest
 from passtime.timeline.manifest import Release
@@ -43,7 +43,7 @@ class Found:
 @click.argument("bad")
 @click.argument("bench")
 @click.option(
-    "--budget", type=Budget(), default="10m", show_default=True, help="How long to measure each, at the most."
+    "--budget", type=Duration(), default="10m", show_default=True, help="How long to measure each, at the most."
 )
 def bisect(good: str, bad: str, bench: str, budget: float) -> None:
     """Find which release between GOOD and BAD made BENCH slower.

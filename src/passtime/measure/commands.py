@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import signal
-from typing import Any
 
 import click
 from rich.console import Console
 
 from passtime import places, workloads
+from passtime.amounts import Duration
 from passtime.asv_plugin.commands import interrupt
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
@@ -17,29 +16,13 @@ from passtime.timeline import manifest
 from passtime.verdict import formats
 from passtime.verdict.commands import EXITS, compiled
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Budget(click.ParamType):
-    """A length of time: `90s`, `20m`, `1.5h`; in seconds."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", value)
-        if not found:
-            self.fail(f"{value!r} is no time: write 90s, 20m or 1.5h", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
-
 
 @click.command()
 @click.argument("base")
 @click.argument("other")
 @click.option("--bench", metavar="REGEX", help="Only these, as asv's: models.ResNet.time_total('resnet50', 'cpu').")
 @click.option("--device", type=click.Choice(workloads.DEVICES), help="Only this device.")
-@click.option("--budget", type=Budget(), default="20m", show_default=True, help="How long to measure, at the most.")
+@click.option("--budget", type=Duration(), default="20m", show_default=True, help="How long to measure, at the most.")
 @click.option("--margin", type=click.FloatRange(0, 100, min_open=True), default=2.0, show_default=True,
               help="Percent within which a change counts as none.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(list(formats.FORMATS)), default="rich", show_default=True)

@@ -6,7 +6,8 @@ workload (`passtime.worker.torch` is the model):
 - `prepare()` runs before each pass, outside the clock: training clears the gradients;
 - `forward()` gives an output that `backward(output)` takes; `infer()` gives one that nothing takes;
 - `synchronize()` returns when the device has done all that it was given;
-- `mark()` and `seconds_between(mark, mark)` are the device's own clock; `mark()` gives None where it has none.
+- `mark()` and `seconds_between(mark, mark)` are the device's own clock; `mark()` gives None where it has none;
+- `observe()` is called before the first sample, when all is warm, and after the last: what the device says of itself.
 
 An operation may return before its work is done, so the clock is read only after `synchronize()`.
 """
@@ -51,13 +52,16 @@ def sample(workload: Any, session: str, policy: dict, clock: Callable[[], float]
     batch = batches(workload, session, clock)
     warmup_start = clock()
     count, warmup_passes = warm_up(batch, policy, clock)
+    warmup_seconds = clock() - warmup_start
+    workload.observe()
     start = clock()
-    samples = Samples(count, warmup_passes, start - warmup_start)
+    samples = Samples(count, warmup_passes, warmup_seconds)
     samples.elapsed_seconds = {name: [] for name in SESSIONS[session]}
     while not is_enough(samples.elapsed_seconds, policy, clock() - start):
         for name, seconds in batch(count).items():
             samples.elapsed_seconds[name].append(seconds)
     samples.sampling_seconds = clock() - start
+    workload.observe()
     return samples
 
 

@@ -71,7 +71,7 @@ def test_a_slow_release_is_found_by_measuring(project):
     releases = ("fake-1.0", "fake-1.1", "fake-1.2", "fake-2.0", "fake-2.1")
     project.write_releases(missing=(), names=releases)
     said = project.passtime("bisect", "fake-1.0", "fake-2.1", r"time_total\('resnet18'")
-    assert "fake-2.1: resnet18 total on cpu, +10.0 %" in said
+    assert "fake-2.1: resnet18 total on cpu, +10 %" in said
     assert said.endswith("fake-2.0 is the first that is slower; fake-1.2, before it, is not\n")
     assert not [*project.results.glob(f"*/{project.commit_of('fake-1.1')[:8]}-*")]
 

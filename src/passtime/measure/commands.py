@@ -45,12 +45,12 @@ def measure(
     signal.signal(signal.SIGTERM, interrupt)
     root = places.root()
     known = manifest.load(root)
-    releases = [known.get(name) for name in (base, other)]
+    first, second = known.get(base), known.get(other)
     if base == other:
         raise PasstimeError(f"{base} against itself shows nothing: name two releases")
     pattern = compiled(bench)
     progress = Console(stderr=True)
-    made, failures = compare(root, *releases, pattern, device, budget, margin / 100, progress)
+    made, failures = compare(root, first, second, pattern, device, budget, margin / 100, progress)
     text = formats.FORMATS[form](made)
     if text is not None:
         click.echo(text, nl=False)

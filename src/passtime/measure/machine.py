@@ -14,7 +14,7 @@ from rich.console import Console
 
 from passtime import frameworks, places, sampling, stored, uncertainty
 from passtime.asv_plugin.commands import interrupt
-from passtime.asv_plugin.machine import this_machine
+from passtime.asv_plugin.project import Project
 from passtime.errors import PasstimeError
 from passtime.measure.take import Item, take
 from passtime.runtimes import store
@@ -57,7 +57,7 @@ def check(ctx: click.Context, name: str | None, machine_name: str | None, rounds
     signal.signal(signal.SIGTERM, interrupt)
     root = places.root()
     known = manifest.load(root)
-    machine_name = machine_name or this_machine()
+    machine_name = machine_name or Project(root).machine
     everything = stored.read(root, machine_name)
     reference = _reference(everything, known.get(name) if name else None, machine_name)
     changes = measured(reference, everything, rounds)

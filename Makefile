@@ -15,7 +15,7 @@ READY := .venv/.ready
 # An environment whose Python is gone, or that was moved here from elsewhere, is made anew.
 $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c '' 2>/dev/null || rm -f $(READY))
 
-.PHONY: help env dashboard site screenshot test check lint types clean
+.PHONY: help env dashboard site update sweep nightly screenshot test check lint types clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -43,6 +43,18 @@ dashboard: $(READY) ## measure the two newest torch releases and publish html/
 site: $(READY) ## publish html/ from results/, without measuring
 	@$(BIN)/asv publish
 
+update: $(READY) ## append the releases that are new on the index, and publish
+	@$(BIN)/passtime timeline update
+	@$(BIN)/asv publish
+
+sweep: $(READY) ## measure what is new on this machine, or not complete
+	@releases=$$($(BIN)/passtime timeline new) && $(BIN)/asv run "$$releases" --skip-existing-successful
+
+# What was measured is published, whatever failed.
+nightly: $(READY) ## what CI does every night: new releases, what is new on this machine, the site
+	@$(BIN)/passtime timeline update
+	@$(MAKE) --no-print-directory sweep; status=$$?; $(BIN)/asv publish && exit $$status
+
 screenshot: $(READY) ## picture html/'s first page for the README
 	@$(BIN)/python docs/make_screenshot.py
 
@@ -55,6 +67,9 @@ check: lint types ## lint, types, and the tests that download nothing
 lint: $(READY)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+	@$(BIN)/zizmor --offline --quiet .github/workflows
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/shellcheck --severity=warning .github/scripts/* .ci/*
 
 types: $(READY)
 	@$(BIN)/mypy

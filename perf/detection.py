@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import asv_runner
 import click
 import false_alarms
 import harness
 import pool
 import replay
 import slowed
-import sweep_cost
+import sweep_sides
 from pool import Session
 from rich.table import Table
 
+from passtime import sampling
 from passtime.measure.take import Item
 from passtime.runtimes.store import Runtime
 from passtime.verdict import judge
@@ -32,6 +31,8 @@ ITEM = Item("resnet18", "cpu", "training")
 PASS = "total"
 BASE = "0 %"
 LEVELS = {"1 %": 0.01, "2 %": 0.02, "5 %": 0.05, "10 %": 0.1}
+# What is found soon needs few rounds.
+ROUNDS_OF = {"1 %": 60, "5 %": 30, "10 %": 30}
 TRIALS = 200
 ASV_FACTORS = (1.1, 1.05, 1.02, 1.01)
 ASV_ROUNDS = (2, 4, 8, 16, 24)
@@ -60,11 +61,11 @@ def main(release_name: str | None, path: Path, rounds: int, minutes: float, tria
         release, runtime = harness.runtime_of(release_name)
         with tempfile.TemporaryDirectory() as folder:
             made = {name: slowed.make(runtime, share, Path(folder, name[:-2])) for name, share in LEVELS.items()}
-            pool.grow(path, release, {BASE: runtime, **made}, [ITEM], rounds, minutes)
+            pool.grow(path, release, {BASE: runtime, **made}, [ITEM], rounds, minutes, ROUNDS_OF)
         if not TIMES.exists():
             TIMES.write_text(json.dumps(asv_process_seconds(runtime)) + "\n", "utf-8")
     arms = by_arm(pool.read(path))
-    count = min(map(len, arms.values()), default=0)
+    count = min((len(arms[arm]) for arm in (BASE, GOAL_LEVEL) if arm in arms), default=0)
     if count < judge.LOOKS[0] or not TIMES.exists():
         raise click.ClickException(f"{path} has {count} rounds: --rounds {judge.LOOKS[0]} or more measures them")
     times = json.loads(TIMES.read_text("utf-8"))
@@ -111,7 +112,7 @@ def by_measure(base: Sequence[Session], other: Sequence[Session], trials: int) -
     chance = random.Random(1)
     called, seconds, sessions = 0, [], []
     for _ in range(trials):
-        order = chance.sample(range(len(base)), len(base))
+        order = chance.sample(range(len(other)), len(other))
         if base is other:
             half = len(order) // 2
             pairs = [(base[a], base[b]) for a, b in zip(order[:half], order[half:], strict=False)]
@@ -139,24 +140,17 @@ def by_asv(base: Sequence[Session], other: Sequence[Session], rounds: int, facto
 
 def asv_process_seconds(runtime: Runtime) -> dict[str, float]:
     """What stock asv takes for a process that times this pass as often as a session does, and to start and end."""
-    rounds = (2, 6)
-    walls = []
-    for number in rounds:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            shutil.copytree(harness.HERE / "plain_suite", folder, dirs_exist_ok=True)
-            sweep_cost._commit(folder)
-            libraries = folder / "libraries"
-            libraries.mkdir()
-            (libraries / "asv_runner").symlink_to(Path(asv_runner.__file__).parent)
-            environment = {**harness.environment(), "HOME": place, "PYTHONPATH": str(libraries),
-                           "PLAIN_SUITE_TRAINING_SAMPLES": json.dumps({ITEM.workload: 5})}  # fmt: skip
-            (folder / ".asv-machine.json").write_text('{"version": 1, "here": {"machine": "here"}}', "utf-8")
-            arguments = ["run", "-E", f"existing:{runtime.interpreter}", "--set-commit-hash", "HEAD"]
-            selection = ["-b", rf"Training.time_{PASS}\('{ITEM.workload}'\)", "-a", f"rounds={number}"]
-            walls.append(harness.run_asv([*arguments, "--machine", "here", *selection], folder, environment))
-    process = (walls[1] - walls[0]) / (rounds[1] - rounds[0])
-    return {"process_seconds": round(process, 2), "start_seconds": round(walls[0] - rounds[0] * process, 2)}
+    few, many = 2, 6
+    samples = sampling.policy_for_verdict()["minimum_samples"]
+    variables = {"PLAIN_SUITE_TRAINING_SAMPLES": json.dumps({ITEM.workload: samples})}
+    selection = ["-b", rf"Training.time_{PASS}\('{ITEM.workload}'\)", "-a"]
+    with tempfile.TemporaryDirectory() as folder:
+        fewer, more = (
+            sweep_sides.run_plain(runtime, Path(folder, "plain"), variables, [*selection, f"rounds={rounds}"])
+            for rounds in (few, many)
+        )
+    process = (more - fewer) / (many - few)
+    return {"process_seconds": round(process, 2), "start_seconds": round(fewer - few * process, 2)}
 
 
 def shown(found: Found) -> tuple[str, str, str]:

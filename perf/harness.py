@@ -94,8 +94,10 @@ def project(folder: Path) -> None:
     settings = util.load_json(str(ROOT / "asv.conf.json"), js_comments=True)
     settings.update(results_dir="results", html_dir="html")
     (folder / "asv.conf.json").write_text(json.dumps(settings), "utf-8")
+    (ROOT / ".passtime").mkdir(exist_ok=True)  # asv makes the timeline in it
     for name in ("benchmarks", ".passtime"):
-        (folder / name).symlink_to(ROOT / name, target_is_directory=True)
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(ROOT / name, target_is_directory=True)
 
 
 def run_asv(arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> float:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import harness
 
@@ -50,8 +51,12 @@ def grow(
     items: Sequence[Item],
     rounds: int,
     minutes: float,
+    rounds_of: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Session]:
-    """Adds rounds until the pool has so many or the minutes are over; gives all of it."""
+    """Adds rounds until the pool has so many or the minutes are over; gives all of it.
+
+    `rounds_of` names arms that are only part of the first so many rounds.
+    """
     there = read(path)
     done = max((one.round for one in there), default=-1) + 1
     deadline = time.monotonic() + 60 * minutes
@@ -64,10 +69,13 @@ def grow(
             if time.monotonic() >= deadline:
                 harness.progress.print(f"{number} of {rounds} rounds; the same command goes on")
                 break
-            starts = {arm: _restart(worker) for arm, worker in workers.items()}
+            turn = [arm for arm in arms if number < rounds_of.get(arm, rounds)]
+            for arm in arms.keys() - turn:
+                workers[arm].stop()
+            starts = {arm: _restart(workers[arm]) for arm in turn}
             taken = []
             for item in items:
-                for arm in list(arms) if number % 2 == 0 else list(arms)[::-1]:
+                for arm in turn if number % 2 == 0 else turn[::-1]:
                     one = take.take(workers[arm], item, sampling.policy_for_verdict())
                     taken.append(session(number, item, arm, one, starts[arm]))
             append(path, taken)

@@ -18,7 +18,7 @@ from asv_runner import discovery
 from click.testing import CliRunner
 from fake.project import DEADLINE_SECONDS, Project
 
-from passtime import cli, dashboard, workloads
+from passtime import asv_process, cli, dashboard, workloads
 from passtime.errors import PasstimeError
 
 ROOT = Path(__file__).parents[1]
@@ -90,8 +90,8 @@ def steps(monkeypatch):
     monkeypatch.setattr(dashboard.store, "has_gpu", lambda: False)
     monkeypatch.setattr(dashboard.store, "runnable", lambda release: None)
     monkeypatch.setattr(dashboard.store, "ensure", lambda release, say: done.append(f"install {release.name}"))
-    monkeypatch.setattr(dashboard.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(dashboard, "_asv", asv)
+    monkeypatch.setattr(dashboard.asv_process, "end_when_told", lambda: None)
+    monkeypatch.setattr(dashboard.asv_process, "run", asv)
     return done, statuses
 
 
@@ -120,7 +120,7 @@ def test_other_releases_can_be_chosen(steps):
 def test_failed_benchmarks_leave_the_others_published(steps):
     """Where some benchmarks failed, the rest is published and compared, and the command fails with one line."""
     done, statuses = steps
-    statuses["run"] = dashboard.ASV_SOME_FAILED
+    statuses["run"] = asv_process.SOME_FAILED
     result = CliRunner().invoke(cli.main, ["dashboard"])
     assert done[-2:] == ["asv publish", "asv compare torch-1.2"]
     assert result.exit_code == 1

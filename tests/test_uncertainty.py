@@ -73,6 +73,12 @@ def test_equal_medians_are_no_error():
     assert uncertainty.log_error([[1.0], [1.0]], found).error > 0
 
 
+def test_half_an_interval_is_its_quantile():
+    """The normal distribution's where the error is certain, and wider where few sessions tell of it."""
+    assert uncertainty.half_width(uncertainty.LogError(0.01, math.inf)) == pytest.approx(0.0195996, abs=1e-6)
+    assert uncertainty.half_width(uncertainty.LogError(0.01, 1.0)) == pytest.approx(0.127062, abs=1e-5)
+
+
 def test_quantiles_are_students():
     """The first is the normal distribution's, the last that of one degree of freedom."""
     first, *_, last = uncertainty.quantiles(200)

@@ -13,11 +13,14 @@ from passtime.errors import PasstimeError
 
 # Imported when asked for, so that a room that does not import breaks no other's commands.
 _ROOMS = {
+    "bisect": "passtime.measure.bisect",
     "dashboard": "passtime.dashboard",
     "history": "passtime.history.commands",
+    "machine": "passtime.measure.machine",
     "measure": "passtime.measure.commands",
     "parity": "passtime.parity.commands",
     "runtimes": "passtime.runtimes.commands",
+    "sweep": "passtime.sweep.commands",
     "tables": "passtime.tables.commands",
     "timeline": "passtime.timeline.commands",
     "verdict": "passtime.verdict.commands",

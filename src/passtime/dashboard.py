@@ -7,15 +7,13 @@ the rest. Started again after an interrupt, it measures only what is missing.
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
-from passtime import places, workloads
+from passtime import asv_process, places, workloads
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
@@ -29,19 +27,13 @@ RESULTS_PER_WORKLOAD = 6  # four passes, and the peak memory of training and of 
 # says how much is left from the pace so far.
 SECONDS_PER_RESULT = 3.4
 
-PATIENCE_SECONDS = 20.0  # for an interrupted asv to save what it has
-ASV_SOME_FAILED = 2  # asv run's exit status when benchmarks failed, and the others' results are saved
-
 
 @click.command()
 @click.option("--releases", nargs=2, metavar="OLD NEW", help="Compare these, not the two newest that run here.")
 @click.option("--quick", is_flag=True, help="One sample of each pass: to see it work, not to compare.")
 def dashboard(releases: Sequence[str] | None, quick: bool) -> None:
     """Measure a first look at two releases, and publish and compare them."""
-    # A closed terminal or a polite kill ends what we started, too.
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, lambda number, _: sys.exit(128 + number))
-
+    asv_process.end_when_told()
     root = places.root()
     known = manifest.load(root)
     chosen = [known.get(name) for name in releases] if releases else newest_runnable(known)
@@ -54,15 +46,15 @@ def dashboard(releases: Sequence[str] | None, quick: bool) -> None:
 
     names = [release.name for release in chosen]
     run = ["run", " ".join(names), "-b", selection(devices), "--skip-existing-successful", "--interleave-rounds"]
-    status = _asv(root, *run, *(["--quick"] if quick else []))
-    if status not in (0, ASV_SOME_FAILED):
+    status = asv_process.run(root, *run, *(["--quick"] if quick else []))
+    if status not in (0, asv_process.SOME_FAILED):
         raise PasstimeError("measuring stopped, as said above; `make dashboard` goes on from here")
     for command in (["publish"], ["compare", *names]):
-        if _asv(root, *command) != 0:
+        if asv_process.run(root, *command) != 0:
             raise PasstimeError(f"`asv {' '.join(command)}` failed, as said above")
     asv = Path(sys.executable).with_name("asv")
     _say(f"\nThe site is in html/. To browse it: {asv.relative_to(root) if asv.is_relative_to(root) else asv} preview")
-    if status == ASV_SOME_FAILED:
+    if status == asv_process.SOME_FAILED:
         raise PasstimeError("some benchmarks failed and are not in the site; `make dashboard` tries them again")
 
 
@@ -97,23 +89,6 @@ def plan(releases: Sequence[str], devices: Sequence[str], quick: bool) -> str:
         f"First look at {' and '.join(releases)} on {' and '.join(devices)}: {len(workloads.LAYERS)} layers and "
         f"{', '.join(MODELS)}, {results} results, {time}. Results that are there already are kept."
     )
-
-
-def _asv(root: Path, *arguments: str) -> int:
-    """Runs asv in the root, with our output, and returns its exit status."""
-    # Its own process, and not its functions, so that what happens is what the same command does when typed.
-    process = subprocess.Popen([sys.executable, "-m", "asv", *arguments], cwd=root, stdin=subprocess.DEVNULL)
-    try:
-        return process.wait()
-    except BaseException as ending:
-        # Ctrl-C in a terminal reaches asv too, which then needs time to save; it knows of nothing else that ends us.
-        if not isinstance(ending, KeyboardInterrupt):
-            process.terminate()
-        try:
-            process.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        raise
 
 
 def _say(line: str) -> None:

@@ -29,6 +29,7 @@ Place = tuple[str, str, str]
 _BUSY_CPUS = 0.1
 
 _PAGE_FAULTS = "provenance.page_faults_per_pass"
+_GPU_THROTTLED = "provenance.gpu_throttled"
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,13 @@ def read(root: Path, machine: str) -> list[Stored]:
                 raise PasstimeError(str(error)) from None
             name = names.get(results.commit_hash) or repository.release_name(timeline, results.commit_hash)
             release = known.get(name)
-            found.append(Stored(release, _times(results, sessions)))
+            found.append(Stored(release, times(results, sessions)))
     return sorted(found, key=lambda stored: stored.release.date)
 
 
-def _times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
-    times = {}
+def times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
+    """What a release's results hold, of which `sessions` says what it was measured under."""
+    found = {}
     for name, measured_pass in itertools.product(results.get_all_result_keys(), PASSES):
         if not name.endswith(f".time_{measured_pass}"):
             continue
@@ -129,7 +131,7 @@ def _times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
                 continue
             workload, device = cell.params
             lines = sessions.of(cell)
-            times[workload, device, measured_pass] = Measured(
+            found[workload, device, measured_pass] = Measured(
                 seconds,
                 (stats["q_25"], stats["q_75"]) if stats and stats.get("q_25") is not None else None,
                 tuple(_by_session(samples or (), lines)),
@@ -138,7 +140,7 @@ def _times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
                 tuple(lines),
                 name,
             )
-    return times
+    return found
 
 
 def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> Iterator[tuple[float, ...]]:
@@ -159,3 +161,6 @@ def _doubts(lines: Sequence[dict]) -> Iterator[str]:
     busiest = max((line.get("provenance.others_cpus") or 0.0 for line in lines), default=0.0)
     if busiest > _BUSY_CPUS:
         yield f"while it was measured, other programs took {busiest:.2g} CPUs"
+    reasons = dict.fromkeys(reason for line in lines for reason in line.get(_GPU_THROTTLED, ()))
+    if reasons:
+        yield f"while it was measured, the GPU was throttled: {', '.join(reasons)}"

@@ -91,6 +91,11 @@ def log_error(sessions: Sessions, usual: Prior) -> LogError:
     return LogError(math.sqrt(variance / count), freedom)
 
 
+def half_width(error: LogError, level: float = 0.95) -> float:
+    """Half of a median's interval on the logarithm, so nearly a fraction of the median."""
+    return error.error * float(stdtrit(error.freedom, (1 + level) / 2))
+
+
 def quantiles(steps: int, level: float = 0.95) -> list[float]:
     """Student's quantiles of a two-sided interval, for 1 / freedom = 0, 1 / steps, 2 / steps, ... 1."""
     freedoms = steps / np.arange(1, steps + 1)

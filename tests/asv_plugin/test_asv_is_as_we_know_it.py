@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 
 import asv.benchmarks
 import asv.commands.check
@@ -18,6 +20,7 @@ import asv.util
 import pytest
 from asv.commands import Command
 
+from passtime.asv_plugin import lean
 from passtime.asv_plugin.environment import PasstimeEnvironment
 from passtime.asv_plugin.repo import TimelineRepo
 from passtime.asv_plugin.results import KeptResults
@@ -96,6 +99,16 @@ def test_every_command_starts_where_we_prepare_it():
     commands = {command.__name__: command for command in asv.util.iter_subclasses(Command)}
     assert {"Run", "Continuous", "Find", "Compare", "Publish", "Show"} < set(commands)
     assert [name for name, command in commands.items() if "run_from_conf_args" not in vars(command)] == ["Quickstart"]
+
+
+def test_a_benchmarks_process_imports_no_numpy(tmp_path):
+    """asv's runner works without pympler, finds what follows its script, and so needs no NumPy."""
+    script = tmp_path / "script.py"
+    script.write_text("import sys, asv_runner.run\nprint(sys.argv, *map(repr, sys.modules))", "utf-8")
+    printed = subprocess.check_output([sys.executable, lean.__file__, str(script), "run"], text=True)
+    assert printed.startswith(str([str(script), "run"]))
+    assert "'asv_runner.benchmarks.time'" in printed
+    assert "'numpy'" not in printed
 
 
 def test_asv_still_asks_for_the_machines_name():

@@ -26,6 +26,8 @@ def test_minutes_follow_what_cells_took_elsewhere(tmp_path):
     estimate.add(LAYER, 2.0)
     assert estimate.seconds([MODEL, LAYER]) == pytest.approx(62.0)
     assert estimate.seconds([UNKNOWN]) == pytest.approx(2 * 15.5)
+    assert estimate.seconds_before([MODEL, LAYER, LAYER, UNKNOWN]) == pytest.approx(32.0 * 4 / 3)
+    assert estimate.seconds_before([UNKNOWN]) is None
 
 
 def test_without_earlier_results_all_cells_weigh_the_same(tmp_path):

@@ -1,7 +1,8 @@
 """A worker's adapter without any framework: passes only move a clock, so nothing is waited for and every time is known.
 
 Its accelerator returns before its work is done: a pass costs the clock its launch, and the rest of it when something
-synchronises. A sampler that leaves out a synchronisation so gets wrong times.
+synchronises. A sampler that leaves out a synchronisation so gets wrong times. It has an L2 cache: a layer's pass that
+finds there what the pass before it left takes less.
 
 What goes wrong is scripted by the environment (`MISHAPS`), and what runs is told there too (`PASSES`).
 """
@@ -17,10 +18,15 @@ from passtime.worker import protocol
 
 # JSON, a mishap for each workload it names: {"resnet50": "crash"}. See `Workload._suffer`.
 MISHAPS = "PASSTIME_FAKE_MISHAPS"
+# A file with the name of a workload, whose every other session of a kind is half as slow again; it keeps count of them.
+UNSTEADY = "PASSTIME_FAKE_UNSTEADY"
 # A file or FIFO that takes one line for each session as its first pass begins: workload, device, session, process id.
 PASSES = "PASSTIME_FAKE_PASSES"
 # The release that the worker is; a release's passes take a tenth longer for each major version after the first.
 RELEASE = "PASSTIME_FAKE_VERSION"
+
+# Why the accelerator is slow in the mishap of that name.
+THROTTLED = "hardware thermal slowdown"
 
 FRAMEWORK = "fake"
 VERSION = os.environ.get(RELEASE, "1.0")
@@ -28,6 +34,9 @@ VERSION = os.environ.get(RELEASE, "1.0")
 LAUNCH_SECONDS = 1e-5
 # The work of `prepare`, which no sample may hold.
 PREPARE_SECONDS = 0.003
+# The work of writing more than the L2 cache holds, and what a layer's pass takes where its data are still there.
+FLUSH_SECONDS = 0.002
+WARM = 0.5
 # What a first pass costs more than the others: 4 times the pass, then 2 times, then 1.5 times.
 FIRST_PASSES = (4.0, 2.0, 1.5)
 PARAMETERS = 1000
@@ -53,12 +62,24 @@ class Device:
         self._clock = clock
         self._asynchronous = asynchronous
         self._busy_until = 0.0
+        self._is_cache_warm = False
+        self.flushes = 0
 
     def take(self, seconds: float) -> None:
         self._clock.now += LAUNCH_SECONDS if self._asynchronous else 0.0
         self._busy_until = max(self._busy_until, self._clock.now) + seconds
         if not self._asynchronous:
             self.synchronize()
+
+    def compute(self, seconds: float, fits_cache: bool) -> None:
+        """A pass of so many seconds, where nothing of its data is in the cache."""
+        self.take(seconds * (WARM if fits_cache and self._is_cache_warm else 1.0))
+        self._is_cache_warm = self._asynchronous
+
+    def flush(self) -> None:
+        self.take(FLUSH_SECONDS)
+        self._is_cache_warm = False
+        self.flushes += 1
 
     def synchronize(self) -> None:
         self._clock.now = max(self._clock.now, self._busy_until)
@@ -74,7 +95,10 @@ def pass_seconds(workload: str) -> dict[str, float]:
 
 
 class Workload:
-    """Passes of known length; `noise` is the standard deviation of their length over it."""
+    """Passes of known length; `noise` is the standard deviation of their length over it.
+
+    `observed` has the number of passes, a training step counting once, that were done at each observation.
+    """
 
     def __init__(
         self,
@@ -83,12 +107,15 @@ class Workload:
         noise: float = 0.01,
         mishap: str | None = None,
         report: str = "",
+        is_layer: bool = False,
     ) -> None:
         self._seconds = seconds
         self._device = device
         self._noise = noise
         self.mishap = mishap
         self._report = report
+        self.is_layer = is_layer
+        self.observed: list[int] = []
         self._random = random.Random(0)
         self._passes = dict.fromkeys(seconds, 0)
         self.synchronize = device.synchronize
@@ -96,6 +123,11 @@ class Workload:
 
     def prepare(self) -> None:
         self._device.take(PREPARE_SECONDS)
+        if self.is_layer and self.is_on_accelerator:
+            self._device.flush()
+
+    def observe(self) -> None:
+        self.observed.append(max(self._passes.values()))
 
     def forward(self) -> str:
         return self._run("forward")
@@ -110,8 +142,12 @@ class Workload:
     def seconds_between(self, start: float, end: float) -> float:
         return end - start
 
+    @property
+    def is_on_accelerator(self) -> bool:
+        return self._device.mark() is not None
+
     def peak_bytes(self) -> int | None:
-        return None if self._device.mark() is None else 123_000_000
+        return 123_000_000 if self.is_on_accelerator else None
 
     def _run(self, name: str) -> str:
         done = self._passes[name]
@@ -122,7 +158,8 @@ class Workload:
         if done == 1 and self.mishap:
             self._suffer(self.mishap)
         slowness = FIRST_PASSES[done] if done < len(FIRST_PASSES) else 1.0
-        self._device.take(self._seconds[name] * slowness * max(0.5, self._random.gauss(1.0, self._noise)))
+        seconds = self._seconds[name] * slowness * max(0.5, self._random.gauss(1.0, self._noise))
+        self._device.compute(seconds, fits_cache=self.is_layer)
         return f"output of {name}"
 
     def _suffer(self, mishap: str) -> None:
@@ -158,9 +195,21 @@ def build(request: dict, session: str) -> Workload:
     if mishap == "unavailable":
         raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} has no {workload}")
     slowness = 1 + 0.1 * (int(VERSION.partition(".")[0]) - 1)
+    slowness *= _unsteadiness(workload, session)
     seconds = {name: value * slowness for name, value in pass_seconds(workload).items()}
     report = f"{workload} {device} {session}"
-    return Workload(seconds, Device(clock, asynchronous=device == "gpu"), mishap=mishap, report=report)
+    accelerator = Device(clock, asynchronous=device == "gpu")
+    return Workload(seconds, accelerator, mishap=mishap, report=report, is_layer=request["kind"] != "model")
+
+
+def _unsteadiness(workload: str, session: str) -> float:
+    path = os.environ.get(UNSTEADY, "")
+    if os.path.basename(path) != workload:
+        return 1.0
+    with open(path, "a+") as sessions:
+        sessions.write(f"{session}\n")
+        sessions.seek(0)
+        return 1.5 if sessions.read().split().count(session) % 2 else 1.0
 
 
 def exchange(workload: Workload, folder: str, role: str) -> dict[str, object]:
@@ -182,7 +231,11 @@ def exchange(workload: Workload, folder: str, role: str) -> dict[str, object]:
 
 
 def provenance(workload: Workload) -> dict[str, object]:
-    return {"framework_version": VERSION, "threads": 2, "parameters": PARAMETERS}
+    fields: dict[str, object] = {"framework_version": VERSION, "threads": 2, "parameters": PARAMETERS}
+    if workload.is_on_accelerator:
+        fields["l2_flushed"] = workload.is_layer
+        fields["gpu_throttled"] = [THROTTLED] if workload.mishap == "throttled" else []
+    return fields
 
 
 def error_kind(error: Exception) -> str:

@@ -68,12 +68,12 @@ class Project:
             places.RELEASES_VARIABLE: str(root / "releases.toml"),
         }
 
-    def write_releases(self, missing: tuple[str, ...] = RELEASES[:1]) -> None:
-        """The manifest; what is `missing` cannot be installed."""
+    def write_releases(self, missing: tuple[str, ...] = RELEASES[:1], names: tuple[str, ...] = RELEASES) -> None:
+        """The manifest of releases of these names; what is `missing` cannot be installed."""
         entries = [
             f'[[release]]\nframework = "fake"\nversion = "{name.partition("-")[2]}"\ndate = 202{year}-01-01T00:00:00Z\n'
             f'interpreter = "{self.root / "nowhere/python" if name in missing else sys.executable}"\n'
-            for year, name in enumerate(RELEASES)
+            for year, name in enumerate(names)
         ]
         (self.root / "releases.toml").write_text("\n".join(entries), "utf-8")
 

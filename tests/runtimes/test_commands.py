@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from passtime import cli, places
-from passtime.runtimes import commands, store
+from passtime.runtimes import store
 from tests.runtimes.conftest import HERE, release
 
 
@@ -62,15 +62,6 @@ def test_remove_and_prune(run):
     assert run("prune").exit_code == 2
     assert run("prune", "--budget", "20GB").stdout == "removed nothing\n"
     assert run("prune", "--budget", "1K").stdout == "removed fakeframe-2.0\n"
-
-
-@pytest.mark.parametrize(
-    ("size", "expected_bytes"),
-    [("20GB", 20 * 10**9), ("20GiB", 20 * 2**30), ("500 MB", 500 * 10**6), ("1.5k", 1500), ("7", 7), ("2TiB", 2**41)],
-)
-def test_sizes_are_read_as_people_write_them(size, expected_bytes):
-    """Decimal and binary units, with and without a space, in any case."""
-    assert commands._bytes(size) == expected_bytes
 
 
 @pytest.mark.parametrize("size", ["", "GB", "-1GB", "many", "20XB"])

@@ -151,7 +151,7 @@ def test_ones_own_interpreter_is_taken_as_it_is(wheels, tmp_path):
 
 
 def test_the_least_recently_used_go_first(wheels):
-    """Pruning keeps the runtimes that were used last, by number or by size."""
+    """Pruning keeps the runtimes that were used last, by number or by size, and those that are spared."""
     for version in ("1.0", "2.0"):
         store.ensure(release(version), print)
     first = store.find(release("1.0"))
@@ -159,6 +159,7 @@ def test_the_least_recently_used_go_first(wheels):
     assert store.prune(keep=2) == []
     assert store.prune(keep=1) == ["fakeframe-1.0"]
     assert store.prune(budget_bytes=10**12) == []
+    assert store.prune(budget_bytes=0, spared={"fakeframe-2.0"}) == []
     assert store.prune(budget_bytes=0) == ["fakeframe-2.0"]
     assert store.installed() == []
 

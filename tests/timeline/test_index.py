@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import os
-import threading
 
 import pytest
 
 from passtime import uv
 from passtime.errors import PasstimeError
 from passtime.timeline import index, manifest
+from tests.fake.index import serve
 from tests.fake.wheels import wheel
 
 MANIFEST = """# kept
@@ -31,43 +29,13 @@ def package_index(tmp_path, monkeypatch):
     folder.mkdir()
     dates: dict[str, str] = {}
 
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self):
-            if not self.path.startswith("/simple/"):
-                return super().do_GET()
-            package = self.path.split("/")[2]
-            files = [
-                {
-                    "filename": path.name,
-                    "url": f"/{path.name}",
-                    "hashes": {},
-                    "upload-time": dates.get(f"{package}-{path.name.split('-')[1]}", "2020-01-01T00:00:00Z"),
-                }
-                for path in sorted(folder.glob(f"{package}-*.whl"))
-            ]
-            body = json.dumps({"meta": {"api-version": "1.1"}, "name": package, "files": files}).encode()
-            self.send_response(200 if files else 404)
-            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-            return None
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Handler(*a, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
     for name in ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(index.INDEX_VARIABLE, f"http://127.0.0.1:{server.server_address[1]}")
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
-    yield folder, dates
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve(folder, dates) as address:
+        monkeypatch.setenv(index.INDEX_VARIABLE, address)
+        yield folder, dates
 
 
 @pytest.fixture
@@ -126,6 +94,13 @@ def test_a_frameworks_releases_stay_together(package_index, releases):
     names = [release.name for release in manifest.read(releases)]
     assert names == ["fakeframe-1.0", "fakeframe-1.1", "fakeframe-1.2", "other-1.0"]
     assert releases.read_text().endswith(ANOTHER.lstrip())
+
+
+def test_frameworks_that_an_index_has_are_updated(releases):
+    """Whatever is a Python package is looked for, and nothing in another language, nor somebody's own builds."""
+    mine = ANOTHER.replace('framework = "other"', 'framework = "fakeframe"\nbranch = "fakeframe-local"')
+    releases.write_text(MANIFEST + ANOTHER + mine.replace('"1.0"', '"mine"'))
+    assert index.frameworks(releases) == ["fakeframe"]
 
 
 def test_a_framework_that_is_on_no_index_is_one_line(releases):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import math
 
 import pytest
@@ -16,27 +17,29 @@ SECONDS = {"forward": 0.05, "backward": 0.09, "inference": 0.04}
 SESSIONS = ("training", "inference")
 
 
-def workload_on(device, seconds=SECONDS, noise=0.0):
+def workload_on(device, seconds=SECONDS, noise=0.0, is_layer=False):
     clock = fake.Clock()
-    return fake.Workload(seconds, fake.Device(clock, asynchronous=device == "gpu"), noise=noise), clock
+    device = fake.Device(clock, asynchronous=device == "gpu")
+    return fake.Workload(seconds, device, noise=noise, is_layer=is_layer), clock
 
 
-def sampled(device="cpu", session="training", seconds=SECONDS, noise=0.0, module=sampler, **policy):
-    workload, clock = workload_on(device, seconds, noise)
+def sampled(device="cpu", session="training", seconds=SECONDS, noise=0.0, module=sampler, is_layer=False, **policy):
+    workload, clock = workload_on(device, seconds, noise, is_layer)
     return module.sample(workload, session, {**sampling.POLICY, **policy}, clock)
 
 
-def expected(device, session):
-    """The seconds of each pass: on the accelerator, its launch and its work."""
+def expected(device, session, is_layer=False):
+    """The seconds of each pass: on the accelerator, its launch and its work; a layer's backward finds its forward's."""
     launch = fake.LAUNCH_SECONDS if device == "gpu" else 0.0
     if session == "inference":
         return {"inference": SECONDS["inference"] + launch}
-    forward, backward = SECONDS["forward"] + launch, SECONDS["backward"] + launch
+    found = fake.WARM if is_layer and device == "gpu" else 1.0
+    forward, backward = SECONDS["forward"] + launch, SECONDS["backward"] * found + launch
     return {"forward": forward, "backward": backward, "total": forward + backward}
 
 
-def are_right(samples, device, session):
-    passes = expected(device, session)
+def are_right(samples, device, session, is_layer=False):
+    passes = expected(device, session, is_layer)
     return samples.elapsed_seconds.keys() == passes.keys() and all(
         samples.elapsed_seconds[name] == pytest.approx([seconds] * len(samples.elapsed_seconds[name]), rel=1e-9)
         for name, seconds in passes.items()
@@ -45,9 +48,10 @@ def are_right(samples, device, session):
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
 @pytest.mark.parametrize("session", SESSIONS)
-def test_a_sample_is_the_pass_and_nothing_else(device, session):
+@pytest.mark.parametrize("is_layer", [False, True], ids=["model", "layer"])
+def test_a_sample_is_the_pass_and_nothing_else(device, session, is_layer):
     """Neither the slow first passes nor what prepares a pass is in a sample, also where work outlasts its call."""
-    assert are_right(sampled(device, session), device, session)
+    assert are_right(sampled(device, session, is_layer=is_layer), device, session, is_layer)
 
 
 class _LeaveOut(ast.NodeTransformer):
@@ -93,6 +97,30 @@ def test_a_sampler_that_leaves_out_a_synchronisation_is_found_out(number, sessio
     """Without any one synchronisation, the accelerator's times are wrong."""
     module, _ = sampler_without(number)
     assert not are_right(sampled("gpu", session, module=module), "gpu", session)
+
+
+def test_the_time_between_passes_is_told():
+    """Warm-up and sampling take their passes, and what prepares each; their seconds are told apart."""
+    samples = sampled()
+    step = sum(samples.elapsed_seconds["total"]) / len(samples.elapsed_seconds["total"]) + fake.PREPARE_SECONDS
+    taken = samples.passes - samples.warmup_passes
+    assert samples.sampling_seconds == pytest.approx(taken * step)
+    assert samples.warmup_seconds > samples.warmup_passes * step  # the first passes are slower
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_a_flush_that_is_not_waited_for_is_found_out(session):
+    """Without the synchronisation before a pass, a layer's times hold the flush."""
+    module, _ = sampler_without(LEFT_OUT["before the forward pass" if session == "training" else "before inference"][0])
+    assert not are_right(sampled("gpu", session, module=module, is_layer=True), "gpu", session, is_layer=True)
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_the_device_is_observed_around_the_samples(session):
+    """Once when all is warm, before the first sample, and once after the last."""
+    workload, clock = workload_on("gpu")
+    samples = sampler.sample(workload, session, dict(sampling.POLICY), clock)
+    assert workload.observed == [samples.warmup_passes, samples.passes]
 
 
 def test_forward_and_backward_are_the_total():
@@ -176,11 +204,12 @@ def test_the_interval_is_the_published_one(count, rank):
 
 def test_the_devices_own_clock_agrees_with_the_samples():
     """An accelerator's own time is the sampled time but for the launches, and the CPU has none."""
-    for session in SESSIONS:
-        workload, clock = workload_on("gpu")
+    for session, is_layer in itertools.product(SESSIONS, (False, True)):
+        workload, clock = workload_on("gpu", is_layer=is_layer)
         samples = sampler.sample(workload, session, dict(sampling.POLICY), clock)
-        ratios = sampler.device_clock_ratios(workload, samples)
-        assert ratios.keys() == samples.elapsed_seconds.keys()
-        assert all(0.99 < ratio <= 1.0 for ratio in ratios.values())
+        seconds = sampler.device_clock_seconds(workload, samples)
+        assert seconds == {
+            name: pytest.approx(sampler.median(sampled), rel=0.01) for name, sampled in samples.elapsed_seconds.items()
+        }
     workload, clock = workload_on("cpu")
-    assert sampler.device_clock_ratios(workload, sampler.sample(workload, "training", sampling.POLICY, clock)) == {}
+    assert sampler.device_clock_seconds(workload, sampler.sample(workload, "training", sampling.POLICY, clock)) == {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -15,7 +17,7 @@ import pytest
 from fake import adapter as fake
 
 from passtime.errors import PasstimeError
-from passtime.worker import client, protocol, supervisor
+from passtime.worker import client, forked, protocol, supervisor
 
 from .conftest import await_end, children_of, next_session, request_of, worker_command
 
@@ -89,6 +91,8 @@ def test_the_accelerators_own_peak_is_its_memory(start):
     assert worker.ask("memory", "total", device="gpu")["peak_bytes"] == 123_000_000
     reply = worker.ask("sample", "total", device="gpu")
     assert 0.9 < reply["provenance.event_over_wall.forward"] < 1.1
+    sampled_seconds = statistics.median(reply["elapsed_seconds"])
+    assert reply["provenance.event_seconds.total"] == pytest.approx(sampled_seconds, rel=0.1)
 
 
 def test_provenance_comes_with_every_reply(start):
@@ -99,6 +103,27 @@ def test_provenance_comes_with_every_reply(start):
         f"provenance.{name}" for name in ("threads", "load", "warmup_passes", "page_faults_per_pass", "interpreter")
     }
     assert (reply["workload"], reply["device"], reply["pass"]) == ("resnet18", "cpu", "total")
+
+
+def test_a_session_tells_where_its_time_went(start):
+    """Building, warm-up and sampling are parts of the session's time, the same in each of its replies."""
+    worker = start()
+    names = [f"provenance.{name}_seconds" for name in ("build", "warmup", "sampling", "session")]
+    forward, total = ([worker.ask("sample", name)[field] for field in names] for name in ("forward", "total"))
+    assert forward == total
+    build, warmup, sampling, session = total
+    assert build >= 0 < min(warmup, sampling)
+    assert build + warmup + sampling == pytest.approx(session, abs=1e-3)  # on the fake clock, nothing else takes time
+
+
+def test_a_childs_collection_leaves_out_what_it_inherits():
+    """What the worker's parent holds is no child's garbage to look for."""
+    gc.unfreeze()
+    try:
+        forked.Forked(fake)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(

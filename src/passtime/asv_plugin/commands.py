@@ -24,7 +24,8 @@ from asv.repo import NoSuchNameError, get_repo
 from asv.results import get_filename
 
 from passtime import places
-from passtime.asv_plugin import comparing, machine
+from passtime.asv_plugin import budget, comparing, machine
+from passtime.asv_plugin.budget import Budget
 from passtime.asv_plugin.environment import PasstimeEnvironment
 from passtime.asv_plugin.results import KeptResults
 from passtime.asv_plugin.runner import Runner
@@ -84,7 +85,7 @@ def _prepare_run(conf: Config, args: argparse.Namespace) -> None:
         raise PasstimeError("--profile sees nothing of what is timed, which runs in workers; leave it out")
     skip_measured = args.skip_existing or args.skip_existing_successful
     skip_failed = args.skip_existing or args.skip_existing_failed
-    _prepare_measuring(conf, args, skip_measured, skip_failed)
+    _prepare_measuring(conf, args, skip_measured, skip_failed, budget.from_environment())
     # asv skips whole benchmarks, and takes one with a single measured parameter for done.
     args.skip_existing = args.skip_existing_successful = args.skip_existing_failed = False
     args.parallel = 1  # asv would install in other processes, all at once
@@ -93,7 +94,11 @@ def _prepare_run(conf: Config, args: argparse.Namespace) -> None:
 
 
 def _prepare_measuring(
-    conf: Config, args: argparse.Namespace, skip_measured: bool = False, skip_failed: bool = False
+    conf: Config,
+    args: argparse.Namespace,
+    skip_measured: bool = False,
+    skip_failed: bool = False,
+    within: Budget | None = None,
 ) -> None:
     if any(spec != PasstimeEnvironment.tool_name for spec in args.env_spec):
         raise PasstimeError(
@@ -101,7 +106,7 @@ def _prepare_measuring(
             "own build a release by `passtime timeline add torch --python PATH --name NAME`, then `asv run NAME`"
         )
     signal.signal(signal.SIGTERM, interrupt)
-    runner = Runner(Path(conf.results_dir), skip_measured, skip_failed)
+    runner = Runner(Path(conf.results_dir), skip_measured, skip_failed, within)
     # asv would skip, fail and store whole benchmarks.
     run.run_benchmarks = find.run_benchmarks = runner.run_benchmarks
     run.skip_benchmarks = runner.skip_benchmarks

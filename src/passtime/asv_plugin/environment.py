@@ -20,6 +20,7 @@ from asv.environment import Environment
 from asv.repo import Repo
 
 from passtime import benchmark, frameworks, places, sampling
+from passtime.asv_plugin import lean
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
@@ -107,14 +108,15 @@ class PasstimeEnvironment(Environment):
 
     def run(self, args: list[str], **kwargs: Any) -> Any:
         """Runs one of asv's scripts in asv's own interpreter; for a benchmark, with its release's worker running."""
+        command = [sys.executable, lean.__file__, *args]
         if args[1:2] != ["run"]:
-            return util.check_output([sys.executable, *args], **kwargs)
+            return util.check_output(command, **kwargs)
         _, _, _, name, params_str, *_ = args
         session_log = Path(kwargs["cwd"], "sessions")  # in the folder that asv makes for this process, and removes
         # In the process's environment alone: asv saves `env_vars` with the results.
         kwargs["env"] = {**kwargs["env"], **self._variables(name, json.loads(params_str), session_log)}
         self.sessions = []
-        ended = util.check_output([sys.executable, *args], **kwargs)
+        ended = util.check_output(command, **kwargs)
         if session_log.is_file():
             self.sessions = [json.loads(line) for line in session_log.read_text("utf-8").splitlines()]
         return ended

@@ -41,6 +41,11 @@ class Estimate:
         pace = self._seconds_done / self._weight_done if self._weight_done else 0.0
         return pace * sum(self._weight(cell) for cell in left)
 
+    def seconds_before(self, cells: Sequence[Cell]) -> float | None:
+        """How long these cells took before, the unknown ones taken to be like the others; None if none is known."""
+        known = [weight for cell in cells if (weight := self._weights.get((cell.benchmark, cell.params))) is not None]
+        return sum(known) / len(known) * len(cells) if known else None
+
     def __call__(self, left: Sequence[Cell]) -> str:
         return f"{len(left)} left, about {duration(self.seconds(left))}"
 

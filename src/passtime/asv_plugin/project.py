@@ -45,9 +45,8 @@ class Project:
             found = Suite.discover(self._conf, self._repo, [self._environment], commits)
         except util.UserError as error:
             raise PasstimeError(str(error)) from None
-        found.save()  # `asv compare` and `asv publish` look benchmarks up there
+        self._benchmarks = found
         self._machine = Machine.load(machine_name=None, interactive=False)
-        self._machine.save(self._conf.results_dir)
         self._timeline = places.timeline_repository(root)
         self.cells = _by_session(found)
 
@@ -57,6 +56,8 @@ class Project:
 
     def results(self, release: Release) -> KeptResults:
         """What is stored of a release on this machine; more can be landed in it. Raises PasstimeError if damaged."""
+        self._benchmarks.save()  # `asv compare` and `asv publish` look benchmarks up there
+        self._machine.save(self._conf.results_dir)
         env, commit = self._environment, repository.commit_of(self._timeline, release.name)
         results = KeptResults(
             {**vars(self._machine), "python": env.python},

@@ -17,7 +17,9 @@ from asv.console import log
 from asv.runner import BenchmarkResult
 from asv_runner.statistics import compute_stats, get_err
 
-from passtime.asv_plugin import plan, progress
+from passtime import stored, uncertainty
+from passtime.asv_plugin import need, plan, progress
+from passtime.asv_plugin.budget import Budget
 from passtime.asv_plugin.environment import PasstimeEnvironment
 from passtime.asv_plugin.results import KeptResults
 from passtime.errors import PasstimeError
@@ -33,12 +35,17 @@ _RELEASE = "<release>"
 class Runner:
     """One `asv run`: what was chosen, and what has been done of it, release by release.
 
-    `results` is the folder of all machines' results: how long cells took there says how much is left.
+    `results` is the folder of all machines' results: how long cells took there says how much is left. With a `budget`
+    no session is begun once it is spent, and what is left of it when all is measured goes where it is needed most.
     """
 
-    def __init__(self, results: Path, skip_measured: bool = False, skip_failed: bool = False) -> None:
+    def __init__(
+        self, results: Path, skip_measured: bool = False, skip_failed: bool = False, budget: Budget | None = None
+    ) -> None:
         self._skip_measured = skip_measured
         self._skip_failed = skip_failed
+        self._budget = budget
+        self._turns_of_a_release = 1
         self._plans: dict[str, plan.Plan] = {}  # by commit; with --interleave-rounds a release has several turns
         self._estimate = progress.Estimate(results)
 
@@ -63,6 +70,9 @@ class Runner:
         assert env.release is not None
         attributes = {**(extra_params or {}), **(_QUICK_ATTRIBUTES if quick else {})}
         choice = plan.Choice(self._skip_measured, self._skip_failed, append_samples, quick, attributes.get("rounds"))
+        if self._budget is not None:
+            self._turns_of_a_release = max(self._turns_of_a_release, *(run_rounds or [1]))
+            self._budget.begin_turn(env.release_count * self._turns_of_a_release)
         # A process for each benchmark, never a fork server: its variables say which worker to ask.
         spawner = runner.get_spawner(env, benchmarks.benchmark_dir, "spawn")
         measuring = _Measuring(env, results, spawner, attributes, quick, show_stderr)
@@ -76,6 +86,8 @@ class Runner:
                     if run_rounds is None and most > 1:
                         log.info(f"Round {most - round_ + 1} of {most}")
                     self._measure_round(round_, todo, benchmarks, measuring, env)
+                if self._budget is not None and (run_rounds is None or 1 in run_rounds):
+                    self._measure_more(todo, benchmarks, measuring, env, results)
             except PasstimeError as error:
                 # Without its worker nothing of this release can be measured; the others go on.
                 log.error(str(error))
@@ -89,6 +101,8 @@ class Runner:
         """Skips a release that could not be installed: asv would overwrite all that is stored of it with null."""
         assert env.release is not None
         log.warning(f"{env.release.name} is skipped: it is not installed, as said above")
+        if self._budget is not None:
+            self._budget.skip_turn()
         self._give_up(results)
         return results
 
@@ -115,7 +129,11 @@ class Runner:
     def _measure_round(
         self, round_: int, todo: plan.Plan, benchmarks: Benchmarks, measuring: _Measuring, env: PasstimeEnvironment
     ) -> None:
+        begun = set()
         for cell in [cell for cell, rounds in todo.rounds.items() if rounds >= round_]:
+            # What the worker has measured already is taken from it.
+            if self._is_spent() and need.session_of(cell) not in begun:
+                continue
             log.set_nitems(len(self._left(env)))
             log.info(str(cell))
             started = time.monotonic()
@@ -123,6 +141,7 @@ class Runner:
             if failure is None:
                 todo.rounds[cell] -= 1
                 todo.appending.add(cell)
+                begun.add(need.session_of(cell))
             else:
                 todo.rounds[cell] = 0  # what failed is not tried again in the same run
             self._estimate.add(cell, time.monotonic() - started)
@@ -130,8 +149,44 @@ class Runner:
             left = self._left(env)
             log.add(f"  {outcome}  ({self._estimate(left)})" if left else f"  {outcome}")
             if failure is not None:
-                with log.indent():
-                    log.error(f"{cell}: {failure}")
+                _tell(cell, failure)
+
+    def _measure_more(
+        self,
+        todo: plan.Plan,
+        benchmarks: Benchmarks,
+        measuring: _Measuring,
+        env: PasstimeEnvironment,
+        results: KeptResults,
+    ) -> None:
+        """Sessions beyond the plan, each where it is needed most, until none is needed or the budget is spent."""
+        assert env.release is not None
+        if self._is_spent():
+            left_out = todo.leave_out()
+            log.info(f"The budget is spent: {left_out} of {len(todo.total)} are left out")
+            return
+        # What --quick takes is kept nowhere beside real samples.
+        sessions = {} if measuring.quick else need.timed(cell for cell in todo.rounds if cell in todo.appending)
+        others = need.of_others(results.params["machine"], env.release.name) if sessions else []
+        while not self._is_spent():
+            times = stored.times(results, results.sessions)
+            greatest = need.greatest(sessions, times, uncertainty.usual([*others, times]))
+            if greatest is None:
+                break
+            session, half_width = greatest
+            env.stop_workers()  # as for a round: a session of another worker tells more
+            log.info(f"{' '.join(session)} once more: the widest interval, ± {100 * half_width:.1f} %")
+            for cell in sessions[session]:
+                log.info(str(cell))
+                outcome, failure = measuring.measure(benchmarks[cell.benchmark], cell, append=True)
+                log.add(f"  {outcome}")
+                if failure is not None:
+                    _tell(cell, failure)
+                    del sessions[session]
+                    break
+
+    def _is_spent(self) -> bool:
+        return self._budget is not None and self._budget.is_spent()
 
     def _left(self, env: PasstimeEnvironment) -> list[Cell]:
         """What is still to be measured in this run, the releases to come taken to be like the largest so far."""
@@ -157,7 +212,7 @@ class _Measuring:
         self._results = results
         self._spawner = spawner
         self._attributes = attributes
-        self._quick = quick
+        self.quick = quick
         self._show_stderr = show_stderr
         self._started = time.monotonic()
         self.measured = self.failed = 0
@@ -179,7 +234,7 @@ class _Measuring:
             "started_at": started_at.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 2),
             WORKER: worker,
-            **({QUICK: True} if self._quick else {}),
+            **({QUICK: True} if self.quick else {}),
         }
         if measured.result[cell.index] is None:
             failure = _reason(measured)
@@ -215,6 +270,11 @@ class _Measuring:
             if self._spawner.interrupted:  # asv's words for it say nothing of what is kept
                 raise KeyboardInterrupt from None
             raise
+
+
+def _tell(cell: Cell, failure: str) -> None:
+    with log.indent():
+        log.error(f"{cell}: {failure}")
 
 
 def _shown(benchmark: dict, cell: Cell, measured: BenchmarkResult) -> str:

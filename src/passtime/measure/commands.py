@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
-from passtime import frameworks, places, sampling, stored, workloads
+from passtime import places, workloads
+from passtime.amounts import Duration
 from passtime.asv_plugin.commands import interrupt
-from passtime.asv_plugin.project import Project, land
-from passtime.asv_plugin.results import KeptResults
 from passtime.errors import PasstimeError
-from passtime.measure.campaign import Campaign, Row, Step
-from passtime.measure.take import Item, Taken, take
-from passtime.parity.compare import Parity, check_all
-from passtime.parity.record import UNCHECKED, Record
-from passtime.runtimes import store
-from passtime.sessions import PAIR, WORKER
+from passtime.measure.compare import compare
 from passtime.timeline import manifest
-from passtime.timeline.manifest import Release
-from passtime.verdict import formats, judge, report
-from passtime.verdict.commands import EXITS
-from passtime.worker import client, protocol
-from passtime.worker.supervisor import Worker
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Budget(click.ParamType):
-    """A length of time: `90s`, `20m`, `1.5h`; in seconds."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", value)
-        if not found:
-            self.fail(f"{value!r} is no time: write 90s, 20m or 1.5h", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+from passtime.verdict import formats
+from passtime.verdict.commands import EXITS, compiled
 
 
 @click.command()
@@ -54,7 +22,7 @@ class Budget(click.ParamType):
 @click.argument("other")
 @click.option("--bench", metavar="REGEX", help="Only these, as asv's: models.ResNet.time_total('resnet50', 'cpu').")
 @click.option("--device", type=click.Choice(workloads.DEVICES), help="Only this device.")
-@click.option("--budget", type=Budget(), default="20m", show_default=True, help="How long to measure, at the most.")
+@click.option("--budget", type=Duration(), default="20m", show_default=True, help="How long to measure, at the most.")
 @click.option("--margin", type=click.FloatRange(0, 100, min_open=True), default=2.0, show_default=True,
               help="Percent within which a change counts as none.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(list(formats.FORMATS)), default="rich", show_default=True)
@@ -77,192 +45,15 @@ def measure(
     signal.signal(signal.SIGTERM, interrupt)
     root = places.root()
     known = manifest.load(root)
-    releases = [known.get(name) for name in (base, other)]
+    first, second = known.get(base), known.get(other)
     if base == other:
         raise PasstimeError(f"{base} against itself shows nothing: name two releases")
-    pattern = _compiled(bench)
+    pattern = compiled(bench)
     progress = Console(stderr=True)
-    runtimes = [store.ensure(release, progress.print) for release in releases]
-    project = Project(root)
-    threads = sampling.threads()
-    with ExitStack() as workers:
-        sides = [
-            _Side(
-                release,
-                workers.enter_context(frameworks.get(release.framework).worker(runtime, threads)),
-                project.results(release),
-            )
-            for release, runtime in zip(releases, runtimes, strict=True)
-        ]
-        rows = _rows(project, sides, device, pattern)
-        if not rows:
-            raise PasstimeError(f"nothing to measure matches {bench or 'that'} on a device that both releases see")
-        if releases[0].framework != releases[1].framework:
-            _check_parity(root, sides, rows, progress)
-        failures = _measure(project, sides, rows, margin / 100, budget, root, progress)
-    made = _report(root, project.machine, releases, rows, margin / 100)
+    made, failures = compare(root, first, second, pattern, device, budget, margin / 100, progress)
     text = formats.FORMATS[form](made)
     if text is not None:
         click.echo(text, nl=False)
     if failures:
         raise PasstimeError(f"{len(failures)} could not be measured: {'; '.join(failures)}")
     ctx.exit(EXITS[made.outcome])
-
-
-class _Side:
-    """One of the two releases: its worker, and what is kept of it."""
-
-    def __init__(self, release: Release, worker: Worker, results: KeptResults) -> None:
-        self.release = release
-        self.worker = worker
-        self.results = results
-
-
-def _compiled(bench: str | None) -> re.Pattern[str]:
-    try:
-        return re.compile(bench or "")
-    except re.error as error:
-        raise PasstimeError(f"--bench {bench} is no regular expression: {error}") from None
-
-
-def _rows(
-    project: Project, sides: list[_Side], device: str | None, pattern: re.Pattern[str]
-) -> dict[Item, tuple[str, ...]]:
-    """What is asked about: by item its passes, on the devices that both releases see."""
-    seen = {*sides[0].worker.hello["devices"]} & {*sides[1].worker.hello["devices"]}
-    rows = {}
-    for key, cells in project.cells.items():
-        item = Item(*key)
-        if item.device not in seen or device not in (None, item.device):
-            continue
-        names = tuple(
-            name
-            for name in item.passes
-            if f"time_{name}" in cells
-            and pattern.search(f"{cells[f'time_{name}'][1].benchmark}('{item.workload}', '{item.device}')")
-        )
-        if names:
-            rows[item] = names
-    return rows
-
-
-def _check_parity(root: Path, sides: list[_Side], rows: dict[Item, tuple[str, ...]], progress: Console) -> None:
-    """Two frameworks must do the same work before their times are compared; what was never checked is checked now."""
-    record = Record(root / "results")
-    base, other = sides
-    for device in dict.fromkeys(item.device for item in rows):
-        names = [
-            name
-            for name in dict.fromkeys(item.workload for item in rows if item.device == device)
-            if record.between(base.release, other.release, name, device) == UNCHECKED
-        ]
-        for name, found in check_all(base.worker, other.worker, names, device):
-            if isinstance(found, Parity):
-                record.keep(base.release.name, other.release.name, found)
-                progress.print(f"{name}: parity {found.difference or 'holds'}", highlight=False)
-            elif found.kind != protocol.UNAVAILABLE:
-                progress.print(f"{name}: parity could not be checked: {found}", highlight=False)
-
-
-def _measure(
-    project: Project,
-    sides: list[_Side],
-    rows: dict[Item, tuple[str, ...]],
-    margin: float,
-    budget_seconds: float,
-    root: Path,
-    progress: Console,
-) -> list[str]:
-    """Runs the campaign with its progress on stderr; gives what failed, a line each."""
-    failures: list[str] = []
-    policy = sampling.policy_for_verdict()
-
-    def take_session(side: int, item: Item, pair: str) -> Taken:
-        one = sides[side]
-        try:
-            one.worker.start()  # again, where it died
-            taken = take(one.worker, item, policy)
-        except client.WorkerError as error:
-            if error.kind != protocol.UNAVAILABLE:
-                failures.append(f"{one.release.name}: {error}")
-            progress.print(f"{item} is left out: {one.release.name}: {error}", highlight=False)
-            raise LookupError(str(item)) from None
-        said = {
-            "release": one.release.name,
-            "started_at": taken.started_at.isoformat(timespec="seconds"),
-            "seconds": round(taken.seconds, 2),
-            WORKER: one.worker.identity,
-            PAIR: pair,
-        }
-        land(one.results, project.cells[item.workload, item.device, item.session], taken.replies, said)
-        return taken
-
-    def renew() -> None:
-        for one in sides:
-            one.worker.restart()
-
-    name = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    there = dict(_pairs(root, project.machine, [side.release for side in sides], rows))
-    campaign = Campaign(rows, margin, name, there)
-    for step in _shown(campaign, campaign.run(take_session, renew, budget_seconds), budget_seconds, progress):
-        for (item, measured_pass), (verdict, change) in step.settled.items():
-            percent = (change.ratio - 1) * 100
-            progress.print(
-                f"{item.workload} {measured_pass} on {item.device}: {verdict}, {percent:+.1f} %, {step.pairs} pairs",
-                highlight=False,
-            )
-    return failures
-
-
-def _pairs(
-    root: Path, machine: str, releases: list[Release], rows: dict[Item, tuple[str, ...]]
-) -> Iterator[tuple[Row, list[tuple[float, float]]]]:
-    """The pairs that are stored of each row: an interrupted campaign goes on from them."""
-    by_name = {one.release.name: one for one in stored.read(root, machine)} if machine in stored.machines(root) else {}
-    if not {release.name for release in releases} <= by_name.keys():
-        return
-    base, other = (by_name[release.name].times for release in releases)
-    for item, names in rows.items():
-        for name in names:
-            place = (item.workload, item.device, name)
-            if place in base and place in other:
-                yield (item, name), report.medians_of_pairs(base[place], other[place])
-
-
-def _shown(campaign: Campaign, steps: Iterator[Step], budget_seconds: float, console: Console) -> Iterator[Step]:
-    """The steps as they come, with a bar of the time that is spent and what it has brought."""
-    count = sum(map(len, campaign.rows.values()))
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("measuring", total=budget_seconds, said=f"{count} passes open")
-        for step in steps:
-            found = list(campaign.verdicts.values())
-            said = ", ".join(
-                f"{number} {verdict}"
-                for verdict in (judge.SLOWER, judge.FASTER, judge.SAME)
-                if (number := found.count(verdict))
-            )
-            open_rows = sum(map(len, campaign.rows.values())) - len(found)
-            bar.update(
-                task,
-                completed=min(bar.tasks[0].elapsed or 0.0, budget_seconds),
-                description=f"{step.item} ({step.pairs} pairs)",
-                said=f"{open_rows} open" + (f", {said}" if said else ""),
-            )
-            yield step
-
-
-def _report(
-    root: Path, machine: str, releases: list[Release], rows: dict[Item, tuple[str, ...]], margin: float
-) -> report.Report:
-    asked = {(item.workload, item.device, name) for item, names in rows.items() for name in names}
-    everything = stored.read(root, machine)
-    by_name = {one.release.name: one for one in everything}
-    missing = [release.name for release in releases if release.name not in by_name]
-    if missing:
-        raise PasstimeError(f"nothing of {' and '.join(missing)} was measured")
-    base, other = (by_name[release.name] for release in releases)
-    record = Record(root / "results")
-    return report.make(
-        machine, everything, base, other, record, margin=margin, is_wanted=lambda place, time: place in asked
-    )

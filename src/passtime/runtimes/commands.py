@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from rich.table import Column, Table
 
-from passtime import places, terminal
+from passtime import amounts, places, terminal
 from passtime.errors import PasstimeError
 from passtime.runtimes import adopt, store
 from passtime.timeline import manifest
-
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @click.group()
@@ -72,7 +69,7 @@ def list_() -> None:
             f"{runtime.own_bytes / 1e9:.2f}",
         )
     terminal.show(table)
-    click.echo("Removing frees its own GB; the rest is uv's cache, too: then `uv cache prune` frees it.", err=True)
+    click.echo("Removing frees its own GB; the rest is in uv's cache, too, until `uv cache clean`.", err=True)
 
 
 @runtimes.command("remove")
@@ -86,20 +83,10 @@ def remove(names: Sequence[str]) -> None:
 
 @runtimes.command("prune")
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the N that were used last.")
-@click.option("--budget", metavar="SIZE", help="Keep what fits, like 20GB; the least recently used go first.")
-def prune(keep: int | None, budget: str | None) -> None:
+@click.option("--budget", type=amounts.Size(), help="Keep what fits, like 20GB; the least recently used go first.")
+def prune(keep: int | None, budget: int | None) -> None:
     """Remove the runtimes that were not used for longest."""
     if keep is None and budget is None:
         raise click.UsageError("say how much to keep: --keep N, or --budget SIZE")
-    removed = store.prune(keep, _bytes(budget) if budget is not None else None)
+    removed = store.prune(keep, budget)
     click.echo(f"removed {', '.join(removed) or 'nothing'}")
-
-
-def _bytes(size: str) -> int:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", size.strip(), re.IGNORECASE)
-    if not found:
-        raise click.BadParameter(f"{size!r} is no size: write it like 20GB or 500MB")
-    unit = _UNITS[found[2].upper()]
-    if found[3]:
-        unit = 1024 ** list(_UNITS).index(found[2].upper())
-    return int(float(found[1]) * unit)

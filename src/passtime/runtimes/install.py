@@ -25,7 +25,7 @@ from typing import NamedTuple
 from passtime import uv
 from passtime.errors import PasstimeError
 from passtime.runtimes import interpreters
-from passtime.timeline.manifest import Release
+from passtime.timeline.manifest import AT, Release
 
 Announce = Callable[[str], None]
 
@@ -78,11 +78,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 class _Installer(NamedTuple):
-    """Command lines; pins follow those of `install`, and `cpu_build` makes them mean PyTorch's CPU build."""
+    """Command lines; pins follow those of `install`. `no_build` has them be wheels, `cpu_build` PyTorch's CPU build."""
 
     name: str
     make_environment: list[str]
     install: list[str]
+    no_build: list[str]
     cpu_build: list[str]
 
 
@@ -107,7 +108,7 @@ def make(release: Release, folder: Path, log: Path, announce: Announce, lock: in
     installer = _uv(tool, python, folder) if tool else _pip(release.python, python, folder)
     run(release, installer.make_environment, log, lock)
     archive = ["--find-links", release.find_links] if release.find_links else []
-    install = [*installer.install, *archive, *release.requirements]
+    install = [*installer.install, *([] if release.is_built else installer.no_build), *archive, *release.requirements]
     if not (_wants_cpu_build(release, announce) and _has_cpu_build(release, installer, install, log, announce, lock)):
         run(release, install, log, lock)
     return installer.name
@@ -135,7 +136,8 @@ def _uv(tool: str, python: Path, folder: Path) -> _Installer:
         "uv",
         # Relocatable, since it is moved in once it is whole.
         [tool, "venv", "--quiet", "--relocatable", "--python", str(python), str(folder)],
-        [tool, "pip", "install", "--python", str(folder / "bin/python"), "--compile-bytecode", "--no-build"],
+        [tool, "pip", "install", "--python", str(folder / "bin/python"), "--compile-bytecode"],
+        ["--no-build"],
         ["--torch-backend", "cpu"],
     )
 
@@ -159,7 +161,8 @@ def _pip(version: str, python: Path, folder: Path) -> _Installer:
             str(folder),
         ],
         # No cache: an old pip holds the whole of a wheel in memory to cache it, and copies it, where uv links.
-        [*install, "--no-cache-dir", "--only-binary=:all:"],
+        [*install, "--no-cache-dir"],
+        ["--only-binary=:all:"],
         # Beside the package index: `2.14.1+cpu` is what `==2.14.1` then prefers.
         ["--extra-index-url", CPU_INDEX],
     )
@@ -167,7 +170,8 @@ def _pip(version: str, python: Path, folder: Path) -> _Installer:
 
 def _wants_cpu_build(release: Release, announce: Announce) -> bool:
     """Whether the CPU build, a tenth of the size, should be tried: no GPU, no other choice made, its index there."""
-    if release.find_links is not None or "UV_TORCH_BACKEND" in os.environ or has_gpu():
+    is_chosen = release.find_links is not None or any(AT in pin for pin in release.requirements)
+    if is_chosen or "UV_TORCH_BACKEND" in os.environ or has_gpu():
         return False
     if not _is_cpu_index_reachable():
         announce(f"{CPU_INDEX} is out of reach: taking the larger build of {release.name} from the package index")

@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,8 +26,8 @@ _RECORD = "runtime.json"
 _LAST_USE = "last-use"  # an empty file whose time stamp says when
 _MAKING = ".making-"
 _ADOPTED = "adopted"
-# A CUDA build of torch takes 5 GB.
-_NEEDED_BYTES = 6 * 10**9
+# What a release takes at the most: a CUDA build of torch takes 5 GB.
+NEEDED_BYTES = 6 * 10**9
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Installed:
     last_use: datetime
     total_bytes: int
     own_bytes: int
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether it is a note of what stands elsewhere: removing it frees nothing."""
+        return bool(self.record.get(_ADOPTED))
 
 
 def find(release: Release) -> Runtime | None:
@@ -166,11 +171,14 @@ def remove(name: str) -> None:
 
 
 def prune(
-    keep: int | None = None, budget_bytes: int | None = None, announce: Callable[[str], None] = _say
+    keep: int | None = None,
+    budget_bytes: int | None = None,
+    announce: Callable[[str], None] = _say,
+    spared: Collection[str] = (),
 ) -> list[str]:
     """Removes the least recently used runtimes but `keep`, or until all fit into `budget_bytes`; returns their names.
 
-    One that is in use stays, and is announced.
+    One that is in use stays, and is announced. Those that are `spared` stay.
     """
     removed = []
     remaining = sorted(installed(), key=lambda runtime: runtime.last_use)
@@ -180,6 +188,8 @@ def prune(
         )
         if is_within:
             break
+        if runtime.release in spared:
+            continue
         if is_in_use(runtime.path):
             announce(f"{runtime.release} is in use: it stays")
             continue
@@ -210,7 +220,7 @@ def _install(release: Release, announce: Callable[[str], None], lock: int) -> Ru
         raise PasstimeError(f"{release.name} is in use, and not what releases.toml says now: end what is running there")
     _remove_leftovers(folder)
     free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < _NEEDED_BYTES:
+    if free_bytes < NEEDED_BYTES:
         announce(f"only {free_bytes / 1e9:.1f} GB are free in {folder}; a release takes up to 6 GB")
     logs = places.home() / "logs"
     logs.mkdir(parents=True, exist_ok=True)

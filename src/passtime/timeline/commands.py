@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import click
 from rich.table import Column, Table
 
 from passtime import places, terminal
-from passtime.timeline import index, local, manifest, repository
+from passtime.errors import PasstimeError
+from passtime.timeline import index, local, manifest, repository, source
 
 
 @click.group()
@@ -40,24 +43,96 @@ def list_(branch: str | None) -> None:
     terminal.show(table)
 
 
+@timeline.command("new")
+@click.option("--days", type=click.IntRange(0, 36500), default=90, show_default=True, help="How long a release is new.")
+def new(days: int) -> None:
+    """Name the releases that a machine should have measured: what `make sweep` measures.
+
+    Of each branch the newest that this machine can run, and all that it can run of the last DAYS days.
+    """
+    from passtime.runtimes import store
+
+    known = manifest.load(places.root())
+    start = datetime.now(timezone.utc) - timedelta(days=days)
+    chosen, reasons = [], []
+    for branch in known.branches:
+        has_one = False
+        for release in sorted(known.of_branch(branch), key=lambda release: release.date, reverse=True):
+            if has_one and release.date < start:
+                break
+            if (reason := store.runnable(release)) is None:
+                chosen.append(release.name)
+                has_one = True
+            else:
+                reasons.append(reason)
+                if release.date >= start:
+                    click.echo(f"{release.name} is left out: {reason}", err=True)
+    if not chosen:
+        raise PasstimeError(f"this machine can run no release: {reasons[0] if reasons else 'there is none'}")
+    click.echo("\n".join(chosen))
+
+
 @timeline.command("update")
-@click.option("--framework", default="torch", show_default=True, help="The framework whose releases to append.")
-def update(framework: str) -> None:
+@click.option("--framework", help="Only this framework's releases.")
+def update(framework: str | None) -> None:
     """Append the releases that the package index has and the manifest lacks."""
-    added = index.update(places.shipped_releases(), framework, lambda line: click.echo(line, err=True))
+    path = places.shipped_releases()
+    added = [
+        name
+        for one in ([framework] if framework else index.frameworks(path))
+        for name in index.update(path, one, lambda line: click.echo(line, err=True))
+    ]
     _build()
     click.echo(f"added {', '.join(added)}" if added else "nothing new")
 
 
 @timeline.command("add")
 @click.argument("framework")
-@click.option("--python", required=True, type=click.Path(path_type=Path), help="An interpreter that has your build.")
-@click.option("--name", required=True, help="What to call it: the release is FRAMEWORK-NAME.")
-def add(framework: str, python: Path, name: str) -> None:
-    """Make an interpreter with your own build of FRAMEWORK a release of this checkout."""
-    release = local.add(places.root(), framework, python, name)
+@click.option("--python", type=click.Path(path_type=Path), help="An interpreter that has your build.")
+@click.option("--wheel", "wheels", multiple=True, metavar="FILE_OR_URL", help="Your build's wheel; repeatable.")
+@click.option("--git", "repository", metavar="URL_OR_PATH", help="The framework's repository, with --rev.")
+@click.option("--rev", "revisions", metavar="A..B", help="The commits to add, as git writes a range.")
+@click.option("--every", type=click.IntRange(1), default=1, metavar="N", help="Of the commits every N-th.")
+@click.option("--merges", is_flag=True, help="Of the commits the merges.")
+@click.option("--pin", "pins", multiple=True, metavar="NAME==VERSION", help="Installed with each commit; repeatable.")
+@click.option("--runs-on", metavar="3.11", help="The Python for wheels and commits.")
+@click.option("--name", help="What to call it: the release is FRAMEWORK-NAME. A commit is called by its hash.")
+def add(
+    framework: str,
+    python: Path | None,
+    wheels: Sequence[str],
+    repository: str | None,
+    revisions: str | None,
+    every: int,
+    merges: bool,
+    pins: Sequence[str],
+    runs_on: str | None,
+    name: str | None,
+) -> None:
+    """Make your own build of FRAMEWORK a release of this checkout: an interpreter, wheels, or commits of its source."""
+    root = places.root()
+    if sum(map(bool, (python, wheels, repository))) != 1:
+        raise PasstimeError("say what to add by one of --python, --wheel and --git")
+    if repository is not None:
+        if revisions is None or runs_on is None or name is not None:
+            raise PasstimeError("commits take --rev and --runs-on, and are called by their hashes: no --name")
+        added = source.add(root, framework, repository, revisions, runs_on, pins, every, merges,
+                           lambda line: click.echo(line, err=True))  # fmt: skip
+    elif name is None:
+        raise PasstimeError("say what to call it by --name")
+    elif wheels:
+        added = [local.add_wheels(root, framework, wheels, name, runs_on)]
+    else:
+        assert python is not None
+        added = [local.add(root, framework, python, name)]
     _build()
-    click.echo(f"{release.name} is on the branch {release.branch}: asv run {release.name}^!")
+    if not added:
+        click.echo("nothing new")
+    elif len(added) == 1:
+        click.echo(f"{added[0].name} is on the branch {added[0].branch}: asv run {added[0].name}^!")
+    else:
+        first, last = added[0], added[-1]
+        click.echo(f"{len(added)} commits are on the branch {first.branch}: asv run {first.name}^..{last.name}")
 
 
 def _build() -> Path:

@@ -102,6 +102,12 @@ def _with_entries(text: str, branch: str, entries: str) -> str:
     return f"{text[:cut]}\n{entries.strip()}\n{text[cut:]}"
 
 
+def frameworks(path: Path) -> list[str]:
+    """The frameworks of the manifest at `path` that are Python packages: an index can have more of their releases."""
+    newest = {release.branch: release for release in manifest.read(path)}
+    return [branch for branch, release in newest.items() if branch == release.framework and release.python is not None]
+
+
 def uploads(package: str) -> list[Upload]:
     """The final versions of a package that have wheels for Linux on x86-64."""
     address = f"{_index()}/{package}/"

@@ -1,18 +1,27 @@
-"""An interpreter with someone's own build of a framework becomes a release, on a branch of its own."""
+"""Someone's own build of a framework becomes a release of this checkout: an interpreter that has it, or wheels."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import subprocess
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import tomlkit
+from packaging.tags import Tag
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from passtime import places
 from passtime.errors import PasstimeError
 from passtime.timeline import manifest
+from passtime.timeline.manifest import Release
+
+_CPYTHON = re.compile(r"cp(\d)(\d+)")
 
 _PROBE_SECONDS = 180
 _PROBE = """
@@ -22,38 +31,94 @@ print(json.dumps({"version": str(getattr(module, "__version__", "")), "python": 
 """
 
 
-def add(root: Path, framework: str, python: Path, name: str) -> manifest.Release:
+def add(root: Path, framework: str, python: Path, name: str) -> Release:
     """Writes the release `<framework>-<name>` to the checkout's own releases, and returns it.
 
     Adding the same again changes nothing. Raises PasstimeError for a name that is taken or cannot be a tag, and for an
     interpreter in which the framework does not import.
     """
-    if not manifest.NAME.fullmatch(name):
-        raise PasstimeError(f"{name!r} cannot be a release's name: use {manifest.NAME_RULE}")
+    check_name(name)
     # Not resolved: a virtual environment's python is a link, and knows its packages by its own place.
     interpreter = Path(os.path.abspath(python.expanduser()))
     found = probe(framework, interpreter)
-    known = {release.name: release for release in manifest.load(root).releases}
-    before = known.get(f"{framework}-{name}")
-    if before is not None:
-        if before.interpreter == str(interpreter):
-            return before
+    release = Release(framework, name, _now(), own_branch(framework), found["python"], interpreter=str(interpreter))
+    return add_once(root, release)
+
+
+def add_wheels(root: Path, framework: str, wheels: Sequence[str], name: str, python: str | None) -> Release:
+    """Writes a release that is installed from wheels, files or addresses: the framework's, and what goes with it.
+
+    `python` is the version that it runs on, by default the one that the framework's wheel was built for. Raises
+    PasstimeError for what is no wheel, for a file that is not there, and where none is the framework's.
+    """
+    check_name(name)
+    parsed = [_wheel(wheel) for wheel in wheels]
+    by_package = {package: (address, tags) for package, address, tags in parsed}
+    if framework not in by_package:
+        raise PasstimeError(f"none of these wheels is {framework}'s: {', '.join(by_package)}")
+    if python is None:
+        found = [_CPYTHON.fullmatch(one) for one in {tag.interpreter for tag in by_package[framework][1]}]
+        if len(found) != 1 or found[0] is None:
+            raise PasstimeError(f"{framework}'s wheel runs on more than one Python: say which by --runs-on")
+        python = f"{found[0][1]}.{found[0][2]}"
+    pins = tuple(f"{package}{manifest.AT}{address}" for package, (address, _) in by_package.items())
+    return add_once(root, Release(framework, name, _now(), own_branch(framework), python, requirements=pins))
+
+
+def add_once(root: Path, release: Release) -> Release:
+    """Appends a release, unless the same is there already, whatever its date. Raises PasstimeError for another one."""
+    before = next((one for one in manifest.load(root).releases if one.name == release.name), None)
+    if before is None:
+        append(root, [release])
+        return manifest.load(root).get(release.name)
+    if dataclasses.replace(before, date=release.date) != release:
         raise PasstimeError(f"{before.name} is there already: choose another --name")
+    return before
+
+
+def append(root: Path, releases: Sequence[Release]) -> None:
+    """Appends releases to the checkout's own, in one move."""
     path = places.local_releases(root)
     content = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
-    entry = tomlkit.table()
-    entry.add("framework", framework)
-    entry.add("version", name)
-    entry.add("branch", f"{framework}-local")
-    entry.add("date", datetime.now(timezone.utc).replace(microsecond=0))
-    entry.add("python", found["python"])
-    entry.add("interpreter", str(interpreter))
-    content.setdefault("release", tomlkit.aot()).append(entry)
+    for release in releases:
+        entry = tomlkit.table()
+        for key, value in dataclasses.asdict(release).items():
+            if value:
+                entry.add(key, list(value) if isinstance(value, tuple) else value)
+        content.setdefault("release", tomlkit.aot()).append(entry)
     path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_suffix(".new")
     written.write_text(tomlkit.dumps(content), "utf-8")
     written.replace(path)
-    return manifest.load(root).get(f"{framework}-{name}")
+
+
+def check_name(name: str) -> None:
+    if not manifest.NAME.fullmatch(name):
+        raise PasstimeError(f"{name!r} cannot be a release's name: use {manifest.NAME_RULE}")
+
+
+def own_branch(framework: str) -> str:
+    return f"{framework}-local"
+
+
+def _wheel(given: str) -> tuple[str, str, frozenset[Tag]]:
+    """A wheel's package, its address and what it runs on."""
+    address = given
+    if "://" not in given:
+        path = Path(given).expanduser().resolve()
+        if not path.is_file():
+            raise PasstimeError(f"there is no {given}: name a wheel's file or address")
+        address = path.as_uri()
+    file = unquote(urlsplit(address).path).rpartition("/")[2]
+    try:
+        package, _, _, tags = parse_wheel_filename(file)
+    except InvalidWheelFilename:
+        raise PasstimeError(f"{given} is no wheel: its name is not that of one") from None
+    return package, address, tags
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 def probe(framework: str, interpreter: Path) -> dict[str, str]:

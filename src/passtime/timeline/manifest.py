@@ -24,7 +24,13 @@ NAME = re.compile(r"(?!.*(\.\.|\.lock$))[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9_+
 NAME_RULE = "letters, digits and . _ + -, without '..', and without '.' or '.lock' at the end"
 
 _REQUIRED = {"framework": str, "version": str, "date": datetime}
-_OPTIONAL = {"branch": str, "python": str, "julia": str, "requirements": list, "find_links": str, "interpreter": str}
+_OPTIONAL = {
+    **{"branch": str, "python": str, "julia": str, "requirements": list, "find_links": str, "interpreter": str},
+    **{"repository": str, "revision": str},
+}
+
+# A pin is a version on an index, or, after this, the address of a wheel or of a revision in a git repository.
+AT = " @ "
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,9 @@ class Release:
     """One version of a framework. The timeline's commit covers framework, version, date and branch, nothing else.
 
     `date` is when it was uploaded, in UTC to the second. `python` or `julia` is the language's version in its runtime,
-    `requirements` its exact pins, `find_links` a page of wheels beside the index. A release with an `interpreter`
-    stands there already: nothing is installed.
+    `requirements` its exact pins, each a version on the index or an address (`torch==2.14.1`, `torch @ file:///...`),
+    `find_links` a page of wheels beside the index. A release with an `interpreter` stands there already: nothing is
+    installed. A source commit has the `repository` that it is in, and its full hash as `revision`.
     """
 
     framework: str
@@ -45,6 +52,13 @@ class Release:
     requirements: tuple[str, ...] = ()
     find_links: str | None = None
     interpreter: str | None = None
+    repository: str | None = None
+    revision: str | None = None
+
+    @property
+    def is_built(self) -> bool:
+        """Whether a pin is a source tree, which its installer builds."""
+        return any(pin.partition(AT)[2].startswith("git+") for pin in self.requirements)
 
     @property
     def name(self) -> str:
@@ -127,8 +141,8 @@ def _release(entry: Mapping[str, Any], place: str) -> Release:
             raise PasstimeError(f"{place}: {key} {entry[key]!r} may hold {NAME_RULE}")
     if "python" in entry and "julia" in entry:
         raise PasstimeError(f"{place}: a runtime has a python or a julia, not both")
-    if not all(isinstance(pin, str) and "==" in pin for pin in entry.get("requirements", [])):
-        raise PasstimeError(f"{place}: requirements are exact pins such as torch==2.14.1")
+    if not all(isinstance(pin, str) and ("==" in pin or AT in pin) for pin in entry.get("requirements", [])):
+        raise PasstimeError(f"{place}: requirements are exact pins such as torch==2.14.1, or torch{AT}ADDRESS")
     if entry["date"].tzinfo is None:
         raise PasstimeError(f"{place}: the date needs its time zone, like 2026-09-30T17:44:37Z")
     return Release(
@@ -141,6 +155,8 @@ def _release(entry: Mapping[str, Any], place: str) -> Release:
         requirements=tuple(entry.get("requirements", ())),
         find_links=entry.get("find_links"),
         interpreter=entry.get("interpreter"),
+        repository=entry.get("repository"),
+        revision=entry.get("revision"),
     )
 
 

@@ -48,10 +48,7 @@ def verdict(
     known = manifest.load(root)
     for name in (base, other):
         known.get(name)
-    try:
-        pattern = re.compile(bench or "")
-    except re.error as error:
-        raise PasstimeError(f"--bench {bench} is no regular expression: {error}") from None
+    pattern = compiled(bench)
 
     def is_wanted(place: Place, time: Measured) -> bool:
         workload, where, _ = place
@@ -74,6 +71,14 @@ def verdict(
     if text is not None:
         click.echo(text, nl=False)
     ctx.exit(EXITS[made.outcome])
+
+
+def compiled(bench: str | None) -> re.Pattern[str]:
+    """A `--bench`. Raises PasstimeError where it is no regular expression."""
+    try:
+        return re.compile(bench or "")
+    except re.error as error:
+        raise PasstimeError(f"--bench {bench} is no regular expression: {error}") from None
 
 
 def _machine_with(root: Path, machine: str | None, *names: str) -> tuple[str, list[Stored]]:

@@ -131,6 +131,11 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
+def shown(change: Change) -> str:
+    """A change with its interval, in words."""
+    return f"{_percent(change.ratio)} ({_interval(change)})"
+
+
 def _interval(change: Change) -> str:
     return "unknown" if math.isinf(change.error) else f"{_percent(change.low)} to {_percent(change.high)}"
 
@@ -156,7 +161,7 @@ def _means_rows(report: Report) -> list[list[str]]:
         cells = [f"{of}, {device}, geometric mean"]
         for measured_pass in passes:
             mean = report.means.get((of, device, measured_pass))
-            cells.append("" if mean is None else f"{_percent(mean[0].ratio)} ({_interval(mean[0])}): {mean[1]}")
+            cells.append("" if mean is None else f"{shown(mean[0])}: {mean[1]}")
         rows.append(cells)
     return rows
 

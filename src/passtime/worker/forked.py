@@ -2,6 +2,7 @@
 # ruff: noqa: UP035
 
 import functools
+import gc
 from typing import Any, Callable
 
 from passtime.worker import protocol, session
@@ -13,6 +14,9 @@ class Forked:
 
     def __init__(self, adapter: Any) -> None:
         self._adapter = adapter
+        # A collection in a child would look through all of the framework, and so copy the pages that it is on.
+        if hasattr(gc, "freeze"):  # from Python 3.7 on
+            gc.freeze()
 
     def probe(self, close_inherited: Callable[[], None]) -> Child:
         return Child(functools.partial(session.probe, self._adapter), close_inherited)
@@ -22,7 +26,7 @@ class Forked:
         return session.identity(self._adapter, ["cpu"])
 
     def session(self, request: dict, close_inherited: Callable[[], None]) -> Child:
-        return Child(functools.partial(session.run, self._adapter, request), close_inherited)
+        return Child(functools.partial(session.run, self._adapter, request, self._adapter.clock()), close_inherited)
 
     def close(self) -> None:
         """Nothing runs between sessions."""

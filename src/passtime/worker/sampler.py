@@ -6,7 +6,8 @@ workload (`passtime.worker.torch` is the model):
 - `prepare()` runs before each pass, outside the clock: training clears the gradients;
 - `forward()` gives an output that `backward(output)` takes; `infer()` gives one that nothing takes;
 - `synchronize()` returns when the device has done all that it was given;
-- `mark()` and `seconds_between(mark, mark)` are the device's own clock; `mark()` gives None where it has none.
+- `mark()` and `seconds_between(mark, mark)` are the device's own clock; `mark()` gives None where it has none;
+- `observe()` is called before the first sample, when all is warm, and after the last: what the device says of itself.
 
 An operation may return before its work is done, so the clock is read only after `synchronize()`.
 """
@@ -24,11 +25,16 @@ DEVICE_CLOCK_PASSES = 5
 
 
 class Samples:
-    """What a session measured: `elapsed_seconds` by pass, each a list of seconds per pass in the order taken."""
+    """What a session measured: `elapsed_seconds` by pass, each a list of seconds per pass in the order taken.
 
-    def __init__(self, passes_per_sample: int, warmup_passes: int) -> None:
+    `warmup_seconds` and `sampling_seconds` are what warm-up and sampling took in all, between passes included.
+    """
+
+    def __init__(self, passes_per_sample: int, warmup_passes: int, warmup_seconds: float) -> None:
         self.passes_per_sample = passes_per_sample
         self.warmup_passes = warmup_passes
+        self.warmup_seconds = warmup_seconds
+        self.sampling_seconds = 0.0
         self.elapsed_seconds: Dict[str, List[float]] = {}
 
     @property
@@ -44,13 +50,18 @@ def sample(workload: Any, session: str, policy: dict, clock: Callable[[], float]
     `session` is `training` or `inference`; `policy` a request's sampling fields; `clock` gives seconds.
     """
     batch = batches(workload, session, clock)
+    warmup_start = clock()
     count, warmup_passes = warm_up(batch, policy, clock)
-    samples = Samples(count, warmup_passes)
-    samples.elapsed_seconds = {name: [] for name in SESSIONS[session]}
+    warmup_seconds = clock() - warmup_start
+    workload.observe()
     start = clock()
+    samples = Samples(count, warmup_passes, warmup_seconds)
+    samples.elapsed_seconds = {name: [] for name in SESSIONS[session]}
     while not is_enough(samples.elapsed_seconds, policy, clock() - start):
         for name, seconds in batch(count).items():
             samples.elapsed_seconds[name].append(seconds)
+    samples.sampling_seconds = clock() - start
+    workload.observe()
     return samples
 
 
@@ -171,11 +182,11 @@ def _interval_rank(count: int) -> int:
         rank += 1
 
 
-def device_clock_ratios(workload: Any, samples: Samples) -> Dict[str, float]:
-    """The device's own median seconds over the sampled ones, by pass; empty where the device has no clock.
+def device_clock_seconds(workload: Any, samples: Samples) -> Dict[str, float]:
+    """The median seconds of a pass by the device's own clock, by pass; empty where the device has none.
 
-    Taken from passes after the samples, so that no mark is inside a sample. Near 1 where the device is the
-    bottleneck; what is missing is launch cost: nothing was running yet when the first mark was made.
+    Taken from passes after the samples, so that no mark is inside a sample. Near the sampled seconds where the device
+    is the bottleneck; what is missing is launch cost: nothing was running yet when the first mark was made.
     """
     if workload.mark() is None:
         return {}
@@ -201,4 +212,4 @@ def device_clock_ratios(workload: Any, samples: Samples) -> Dict[str, float]:
         measured["forward"].append(workload.seconds_between(start, forward_end))
         measured["backward"].append(workload.seconds_between(backward_start, end))
         measured["total"].append(measured["forward"][-1] + measured["backward"][-1])
-    return {name: median(seconds) / median(samples.elapsed_seconds[name]) for name, seconds in measured.items()}
+    return {name: median(seconds) for name, seconds in measured.items()}

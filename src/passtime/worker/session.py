@@ -3,7 +3,7 @@
 An adapter is a module with
 
 - `FRAMEWORK`, `VERSION`: strings; importing the adapter has imported the framework, run no operator, touched no GPU;
-- `clock()`: seconds, of the best resolution there is;
+- `clock()`: seconds, of the best resolution there is, the same clock in a forked child;
 - `devices()`: of `cpu` and `gpu`, what the framework sees here (called in a child of its own);
 - `build(request, session)`: the workload on its device, with the operations that `passtime.worker.sampler` needs, and
   `peak_bytes()`, the allocator's peak, None where only the process's own memory tells;
@@ -24,14 +24,16 @@ from passtime.worker import protocol, sampler
 from passtime.worker.watch import Watch
 
 
-def run(adapter: Any, request: dict) -> dict:
+def run(adapter: Any, request: dict, arrival: float) -> dict:
     """The session's document: `{"replies": {"sample forward": reply, ..., "memory total": reply}}` or `{"error": ...}`.
 
-    A training session answers forward, backward and total from the same steps, and the memory of those steps.
+    A training session answers forward, backward and total from the same steps, and the memory of those steps. `arrival`
+    is when the request was taken up, by the adapter's clock.
     """
-    answer = _exchange if request["request"] == "parity" else _measure
     try:
-        return {"replies": answer(adapter, request)}
+        if request["request"] == "parity":
+            return {"replies": _exchange(adapter, request)}
+        return {"replies": _measure(adapter, request, arrival)}
     except protocol.Failure as failure:
         return {"error": failure.reply()}
     except MemoryError:
@@ -42,13 +44,15 @@ def run(adapter: Any, request: dict) -> dict:
         return {"error": protocol.Failure(adapter.error_kind(error), message).reply()}
 
 
-def _measure(adapter: Any, request: dict) -> Dict[str, dict]:
+def _measure(adapter: Any, request: dict, arrival: float) -> Dict[str, dict]:
     watch = Watch()
     session = protocol.session_of(request)
+    build_start = adapter.clock()
     workload = adapter.build(request, session)
     # A collection in the middle of a pass would be measured with it.
     gc.collect()
     gc.disable()
+    build_seconds = adapter.clock() - build_start
     faults_before = watch.page_faults()
     samples = sampler.sample(workload, session, request, adapter.clock)
     page_faults = watch.page_faults() - faults_before
@@ -64,8 +68,17 @@ def _measure(adapter: Any, request: dict) -> Dict[str, dict]:
     if peak_bytes is None:
         peak_bytes = watch.peak_bytes()
     provenance.update(adapter.provenance(workload))
-    for name, ratio in sampler.device_clock_ratios(workload, samples).items():
-        provenance["event_over_wall." + name] = round(ratio, 4)
+    for name, seconds in sampler.device_clock_seconds(workload, samples).items():
+        provenance["event_seconds." + name] = round(seconds, 9)
+        provenance["event_over_wall." + name] = round(seconds / sampler.median(samples.elapsed_seconds[name]), 4)
+    # Where the session's time went; the rest is the fork, and finding out the above.
+    spent_seconds = {
+        "build_seconds": build_seconds,
+        "warmup_seconds": samples.warmup_seconds,
+        "sampling_seconds": samples.sampling_seconds,
+        "session_seconds": adapter.clock() - arrival,
+    }
+    provenance.update({name: round(seconds, 4) for name, seconds in spent_seconds.items()})
     return _replies(request, samples, peak_bytes, provenance)
 
 

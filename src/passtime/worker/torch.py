@@ -19,7 +19,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import torch  # type: ignore[import-not-found, unused-ignore]
 
-from passtime.worker import protocol
+from passtime.worker import nvml, protocol
 
 try:
     import torchvision  # type: ignore[import-not-found, unused-ignore]
@@ -34,6 +34,10 @@ clock = time.perf_counter
 
 # A prime number of normal values, so that a weight's rows, of whatever length, do not repeat.
 _TILE_LENGTH = 8191
+
+# Written before each pass of a layer on the GPU, to leave nothing of the layer in its L2 cache; as much as Triton's
+# do_bench writes, in all releases. More where a release tells of a cache that needs it.
+_FLUSH_BYTES = 256 << 20
 
 # What torch and the libraries under it say, over the years, when memory ends.
 _OUT_OF_MEMORY = re.compile(
@@ -60,7 +64,8 @@ def build(request: dict, session: str) -> "Workload":
     model = _model(request)
     tile = torch.tensor(_normal_tile())
     _fill(model, tile)
-    workload_type = GpuWorkload if device.type == "cuda" else Workload
+    gpu_type = GpuWorkload if request["kind"] == "model" else GpuLayer
+    workload_type = gpu_type if device.type == "cuda" else Workload
     return workload_type(model.to(device), _repeated(tile, request["input_shape"]).to(device), session)
 
 
@@ -112,16 +117,26 @@ class Workload:
     def seconds_between(self, start: Any, end: Any) -> float:
         raise NotImplementedError("the CPU has no clock of its own")
 
+    def observe(self) -> None:
+        """A CPU says nothing of itself."""
+
     def peak_bytes(self) -> Optional[int]:
         return None
 
 
 class GpuWorkload(Workload):
-    """The same on the current CUDA device, where an operation returns before it is done."""
+    """The same on the current CUDA device, where an operation returns before it is done.
+
+    `flush_bytes` are written before each pass; `watched` is the GPU as its driver knows it.
+    """
+
+    flush_bytes = 0
 
     def __init__(self, module: Any, batch: Any, session: str) -> None:
         super().__init__(module, batch, session)
         self.synchronize = torch.cuda.synchronize  # type: ignore[method-assign]
+        self.watched = nvml.Gpu()
+        self.observe = self.watched.observe  # type: ignore[method-assign]
 
     def mark(self) -> Any:
         event = torch.cuda.Event(enable_timing=True)
@@ -133,6 +148,32 @@ class GpuWorkload(Workload):
 
     def peak_bytes(self) -> Optional[int]:
         return torch.cuda.max_memory_allocated()
+
+
+class GpuLayer(GpuWorkload):
+    """A single layer there: each pass, or training step, finds nothing of it in the L2 cache (docs/decisions/0019)."""
+
+    def __init__(self, module: Any, batch: Any, session: str) -> None:
+        super().__init__(module, batch, session)
+        self.flush_bytes = max(_FLUSH_BYTES, 2 * _l2_bytes())
+        held_bytes = torch.cuda.memory_allocated()
+        self._flushed = torch.empty(self.flush_bytes // 4, dtype=torch.int32, device=batch.device)
+        self._buffer_bytes = torch.cuda.memory_allocated() - held_bytes
+
+    def prepare(self) -> None:
+        super().prepare()
+        self._flushed.zero_()
+
+    def peak_bytes(self) -> Optional[int]:
+        # The buffer is made when the weights and the input are there and lives as long as they: it is in every peak.
+        return torch.cuda.max_memory_allocated() - self._buffer_bytes
+
+
+def _l2_bytes() -> int:
+    try:
+        return torch.cuda.get_device_properties(0).L2_cache_size
+    except AttributeError:  # this release does not say
+        return 0
 
 
 def _leave_weights_uninitialised() -> None:
@@ -264,8 +305,10 @@ def provenance(workload: Workload) -> Dict[str, Any]:
         "cpu_capability": _asked("backends.cpu.get_cpu_capability"),
     }
     settings.update(_libraries(str(_asked("__config__.show"))))
-    if workload.batch.is_cuda:
+    if isinstance(workload, GpuWorkload):
         settings.update(
+            l2_flushed=workload.flush_bytes > 0,
+            l2_flush_bytes=workload.flush_bytes or None,
             matmul_allow_tf32=_asked("backends.cuda.matmul.allow_tf32"),
             cudnn_allow_tf32=_asked("backends.cudnn.allow_tf32"),
             cudnn_benchmark=_asked("backends.cudnn.benchmark"),
@@ -274,6 +317,7 @@ def provenance(workload: Workload) -> Dict[str, Any]:
             gpu_capability=".".join(str(part) for part in torch.cuda.get_device_capability(0)),
             gpu_driver=_gpu_driver(),
         )
+        settings.update(workload.watched.provenance())
     return {name: value for name, value in settings.items() if value is not None}
 
 

@@ -33,7 +33,11 @@ mutable struct Workload
     is_on_gpu::Bool
     output_gradient::Any
     output_shape::Vector{Int}
+    flushed::Any
 end
+
+# Written before each pass of a layer on the GPU, as in ../torch.py: docs/decisions/0019.
+const FLUSH_BYTES = 256 << 20
 
 """The workload of a request on its device. Throws Failure for what this release or this machine lacks."""
 function build(request, session; batch = request["input_shape"][1])
@@ -54,10 +58,15 @@ function build(request, session; batch = request["input_shape"][1])
     if device == "gpu"
         built, input = rebuilt(on_gpu, built), on_gpu(input)
     end
-    return Workload(Step(built, input), is_training, device == "gpu", nothing, Int[])
+    is_cold = device == "gpu" && request["kind"] != "model"
+    flushed = is_cold ? on_gpu(zeros(Float32, div(FLUSH_BYTES, 4))) : nothing
+    return Workload(Step(built, input), is_training, device == "gpu", nothing, Int[], flushed)
 end
 
-prepare(workload::Workload) = workload.is_training && clear(workload.step)
+function prepare(workload::Workload)
+    workload.is_training && clear(workload.step)
+    workload.flushed === nothing || fill!(workload.flushed, 0)
+end
 
 """The training pass's output and what `backward` takes."""
 forward(workload::Workload) = record(workload.step)
@@ -210,6 +219,8 @@ function settings(workload)
         "parameters" => number_of(parameters(workload.step.model)),
         "input_shape" => collect(reverse(size(input))),
         "output_shape" => workload.output_shape,
+        "l2_flushed" => workload.is_on_gpu ? workload.flushed !== nothing : nothing,
+        "l2_flush_bytes" => workload.flushed === nothing ? nothing : FLUSH_BYTES,
         "gpu" => workload.is_on_gpu && isdefined(GPU, :name) ? GPU.name(GPU.device()) : nothing,
     )
 end

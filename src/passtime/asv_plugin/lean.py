@@ -1,0 +1,22 @@
+"""Runs one of asv's scripts without what no benchmark here needs: `python lean.py ASV_SCRIPT ARGUMENTS...`.
+
+A session answers several cells, and asv starts a process for each. Most of that process's time goes to importing
+pympler, for `mem_*` benchmarks, which measure objects of their own process; pympler imports NumPy. asv leaves such
+benchmarks out where there is no pympler.
+"""
+
+import os
+import runpy
+import sys
+
+
+def main() -> None:
+    folder = os.path.dirname(os.path.abspath(__file__))  # its modules would hide others
+    sys.path[:] = [place for place in sys.path if place != folder]
+    sys.modules["pympler"] = None  # type: ignore[assignment]  # importing it now fails
+    del sys.argv[0]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""asv as a process of its own, for commands that do what a user could type."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+PATIENCE_SECONDS = 20.0  # for an interrupted asv to save what it has
+SOME_FAILED = 2  # asv run's exit status when benchmarks failed, and the others' results are saved
+
+
+def run(root: Path, *arguments: str, **variables: str) -> int:
+    """Runs asv in the root, with our output and these variables too, and returns its exit status."""
+    # Its own process, and not its functions, so that what happens is what the same command does when typed.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asv", *arguments],
+        cwd=root,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        return process.wait()
+    except BaseException as ending:
+        # Ctrl-C in a terminal reaches asv too, which then needs time to save; it knows of nothing else that ends us.
+        if not isinstance(ending, KeyboardInterrupt):
+            process.terminate()
+        try:
+            process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+
+
+def end_when_told() -> None:
+    """A closed terminal or a polite kill ends us by an exception, and so what we started, too."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))

@@ -1,0 +1,129 @@
+"""`passtime machine check`: whether this computer may add to a machine's history, by one release measured again.
+
+Computers of the same kind are not equally fast, and a history that is taken in several sittings should be of one.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import click
+from rich.console import Console
+
+from passtime import frameworks, places, sampling, stored, uncertainty
+from passtime.asv_plugin.commands import interrupt
+from passtime.asv_plugin.project import Project
+from passtime.errors import PasstimeError
+from passtime.measure.take import Item, take
+from passtime.runtimes import store
+from passtime.stored import Place, Stored
+from passtime.timeline import manifest
+from passtime.uncertainty import Prior
+from passtime.verdict import formats, judge
+from passtime.verdict.judge import Change
+from passtime.worker.protocol import SESSIONS
+
+WORKLOADS = ("resnet18", "conv3x3/1", "conv5x5/2", "batchnorm", "dense")
+ROUNDS = 3
+
+# As `passtime verdict`: 1 and 2 are errors.
+EXITS: Mapping[bool | None, int] = {True: 0, False: 3, None: 4}
+SAID: Mapping[bool | None, str] = {
+    True: "may add to the history of",
+    False: "may not add to the history of",
+    None: "cannot be told from, nor shown to be as fast as,",
+}
+
+
+@click.group()
+def machine() -> None:
+    """This computer, among those with results."""
+
+
+@machine.command("check")
+@click.option("--release", "name", metavar="NAME", help="The reference; by default the newest that has results here.")
+@click.option("--machine", "machine_name", metavar="M", help="By default this machine.")
+@click.option("--rounds", type=click.IntRange(2), default=ROUNDS, show_default=True, help="Workers to measure with.")
+@click.option("--margin", type=click.FloatRange(0, 100, min_open=True), default=5.0, show_default=True,
+              help="Percent by which the mean of all passes may differ.")  # fmt: skip
+@click.pass_context
+def check(ctx: click.Context, name: str | None, machine_name: str | None, rounds: int, margin: float) -> None:
+    """Measure a release again, and say whether this computer is as fast as the one that measured it before.
+
+    Nothing is kept. Exits with 0 if it may add to that machine's history, 3 if it may not, 4 if that cannot be told.
+    """
+    signal.signal(signal.SIGTERM, interrupt)
+    root = places.root()
+    known = manifest.load(root)
+    machine_name = machine_name or Project(root).machine
+    everything = stored.read(root, machine_name)
+    reference = _reference(everything, known.get(name) if name else None, machine_name)
+    changes = measured(reference, everything, rounds)
+    for (workload, _, measured_pass), change in changes.items():
+        click.echo(f"{workload} {measured_pass}: {formats.shown(change)}")
+    mean = judge.mean(list(changes.values()))
+    answer = agrees(mean, margin / 100)
+    click.echo(f"all passes: {formats.shown(mean)}")
+    click.echo(f"This computer {SAID[answer]} {machine_name}, by {reference.release.name} measured again")
+    ctx.exit(EXITS[answer])
+
+
+def measured(reference: Stored, everything: Sequence[Stored], rounds: int) -> dict[Place, Change]:
+    """The change of each pass on the CPU from what is stored to now; each round has a worker of its own."""
+    release = reference.release
+    progress = Console(stderr=True)
+    runtime = store.ensure(release, progress.print)
+    worker = frameworks.get(release.framework).worker(runtime, sampling.threads())
+    items = [Item(name, "cpu", session) for name in WORKLOADS for session in SESSIONS]
+    items = [item for item in items if all(_has(reference, item, name) for name in item.passes)]
+    if not items:
+        raise PasstimeError(f"{release.name} has none of {', '.join(WORKLOADS)} on that machine: name another release")
+    sessions: dict[Place, list[list[float]]] = {}
+    try:
+        for number in range(rounds):
+            progress.print(f"round {number + 1} of {rounds}", highlight=False)
+            worker.restart()
+            for item in items:
+                for measured_pass, samples in take(worker, item, sampling.policy()).elapsed_seconds.items():
+                    sessions.setdefault((item.workload, item.device, measured_pass), []).append(samples)
+    finally:
+        worker.stop()
+    usual = uncertainty.usual(one.times for one in everything)
+    return {place: _change(reference, place, found, usual) for place, found in sessions.items()}
+
+
+def agrees(mean: Change, margin: float) -> bool | None:
+    """Whether the mean change is shown to lie within the margin, or beyond it; None where neither is shown."""
+    if mean.lies_within(margin):
+        return True
+    return False if mean.low > 1 + margin or mean.high < 1 / (1 + margin) else None
+
+
+def _reference(everything: Sequence[Stored], release: manifest.Release | None, machine_name: str) -> Stored:
+    having = [one for one in everything if "cpu" in one.devices]
+    if release is None:
+        having = [one for one in having if store.runnable(one.release) is None]
+    else:
+        having = [one for one in having if one.release == release]
+    if not having:
+        raise PasstimeError(f"no release that runs here has times on the CPU of {machine_name}")
+    return max(having, key=lambda one: one.release.date)
+
+
+def _has(reference: Stored, item: Item, measured_pass: str) -> bool:
+    time = reference.times.get((item.workload, item.device, measured_pass))
+    return time is not None and time.is_available and bool(time.sessions)
+
+
+def _change(
+    reference: Stored, place: Place, sessions: list[list[float]], usual: Mapping[tuple[str, bool], Prior | None]
+) -> Change:
+    before = reference.times[place]
+    prior = usual[uncertainty.kind(place)]
+    now = median(value for session in sessions for value in session)
+    if prior is None:
+        return judge.change(before.seconds, now, None, None)
+    errors = (uncertainty.log_error(one, prior) for one in (before.sessions, sessions))
+    return judge.change(before.seconds, now, *errors)

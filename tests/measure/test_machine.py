@@ -1,0 +1,63 @@
+"""Whether a computer may add to a machine's history."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from passtime.measure import machine
+from passtime.verdict.judge import Change
+from tests.asv_plugin.conftest import checked
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    yield from checked(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "error", "answer"), [(1.01, 0.005, True), (1.2, 0.01, False), (0.8, 0.01, False), (1.04, 0.05, None)]
+)
+def test_the_mean_of_all_passes_decides(ratio, error, answer):
+    """Within the margin or beyond it, as far as can be told."""
+    assert machine.agrees(Change(ratio, error, math.inf), 0.05) is answer
+
+
+def test_the_same_computer_may_add(project):
+    """What it measured before it measures again; nothing of that is kept."""
+    project.asv("run", "fake-1.0 fake-2.0", "-b", "time_")
+    before = project.sessions("fake-2.0")
+    said = project.passtime("machine", "check", "--rounds", "2")
+    assert "resnet18 forward: +0.0 %" in said
+    assert "may add to the history of" in said
+    assert said.endswith("by fake-2.0 measured again\n")
+    assert project.sessions("fake-2.0") == before
+
+
+def test_a_slower_computer_may_not(project):
+    """Stored times that were a fifth shorter are another computer's."""
+    project.asv("run", "fake-1.0 fake-2.0", "-b", "time_")
+    path = project.result_file("fake-2.0")
+    content = json.loads(path.read_text("utf-8"))
+    for column in ("result", "samples"):
+        place = content["result_columns"].index(column)
+        for row in content["results"].values():
+            row[place] = scaled(row[place], 0.8)
+    path.write_text(json.dumps(content), "utf-8")
+    assert "may not add to the history of" in project.passtime("machine", "check", "--rounds", "2", expect=3)
+
+
+def scaled(values, factor):
+    if isinstance(values, list):
+        return [scaled(value, factor) for value in values]
+    return values if values is None else values * factor
+
+
+def test_without_results_there_is_no_history(project):
+    """One line says that nothing is there to compare with."""
+    printed = project.passtime("machine", "check", expect=1)
+    assert "no results of machine" in printed
+    assert len(printed.strip().splitlines()) == 1

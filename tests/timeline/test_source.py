@@ -1,0 +1,118 @@
+"""Commits of a framework's repository as releases."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from fake.source import Source
+
+from passtime import places
+from passtime.errors import PasstimeError
+from passtime.runtimes import store
+from passtime.timeline import manifest, repository, source
+
+DAYS = [f"2026-01-{day:02}T00:00:00Z" for day in range(1, 8)]
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A checkout that knows no release, and a place for what is fetched and installed."""
+    releases = tmp_path / "releases.toml"
+    releases.write_text("")
+    monkeypatch.setenv(places.RELEASES_VARIABLE, str(releases))
+    monkeypatch.setenv(places.HOME_VARIABLE, str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(root):
+    """A repository with five commits, a day each."""
+    made = Source(root / "tiny")
+    made.hashes = [made.commit(day) for day in DAYS[:5]]
+    return made
+
+
+def added(root, tiny, revisions, **options):
+    found = source.add(root, "tinyframework", str(tiny.path), revisions, "3.11", **options)
+    return [release.revision for release in found]
+
+
+def test_commits_become_releases_in_their_order(root, tiny):
+    """Each is called by its hash, dated as it was committed, and pinned to its revision, with what goes with it."""
+    first, second, third = tiny.hashes[1:4]
+    assert added(root, tiny, f"{tiny.hashes[0]}..{third}", pins=["numpy==2.0.0"]) == [first, second, third]
+    release = manifest.load(root).get(f"tinyframework-{second[:12]}")
+    assert (release.branch, f"{release.date:%Y-%m-%d}", release.python) == ("tinyframework-main", "2026-01-03", "3.11")
+    assert release.requirements == (f"tinyframework @ git+{tiny.path.as_uri()}@{second}", "numpy==2.0.0")
+    assert (release.repository, release.revision, release.is_built) == (tiny.path.as_uri(), second, True)
+
+
+def test_every_second_commit_keeps_the_newest(root, tiny):
+    """The range's end is what one asks about: it is always there."""
+    assert added(root, tiny, "main", every=2) == [tiny.hashes[0], tiny.hashes[2], tiny.hashes[4]]
+
+
+def test_only_merges(root, tiny):
+    """Of the first line of parents the merges, not what was merged."""
+    tiny.git("checkout", "--quiet", "-b", "side", "HEAD~1")
+    (tiny.path / "more").touch()
+    tiny.git("add", ".")
+    tiny.git("commit", "--quiet", "-m", "aside", date=DAYS[5])
+    tiny.git("checkout", "--quiet", "main")
+    tiny.git("merge", "--quiet", "--no-ff", "--no-edit", "side", date=DAYS[6])
+    assert added(root, tiny, "main", only_merges=True) == [tiny.git("rev-parse", "HEAD")]
+
+
+def test_a_branch_grows_and_its_hashes_stay(root, tiny):
+    """New commits are appended; those that are there keep their place and their hash in the timeline."""
+    timeline = places.timeline_repository(root)
+    added(root, tiny, "main~2")
+    repository.build(manifest.load(root), timeline)
+    before = repository.tags(timeline)
+    tiny.commit(DAYS[5])
+    assert len(added(root, tiny, "main")) == 3
+    repository.build(manifest.load(root), timeline)
+    assert repository.tags(timeline).items() > before.items()
+    assert added(root, tiny, "main") == []
+
+
+def test_commits_before_those_that_are_there_are_refused(root, tiny):
+    """A branch of the timeline is append-only."""
+    added(root, tiny, "main~2..main")
+    with pytest.raises(PasstimeError, match="a branch is append-only, start from its newest"):
+        added(root, tiny, "main")
+
+
+def test_a_committers_wrong_clock_changes_no_order(root, tiny):
+    """A commit that is dated before its parent gets its parent's date."""
+    wrong = tiny.commit("2025-01-01T00:00:00Z")
+    assert added(root, tiny, "main")[-1] == wrong
+    assert f"{manifest.load(root).get(f'tinyframework-{wrong[:12]}').date:%Y-%m-%d}" == "2026-01-05"
+
+
+@pytest.mark.parametrize(
+    ("revisions", "said"),
+    [("nothing..main", "git log: "), ("main..main", "no commits in main..main"), ("--all", "is no range of revisions")],
+)
+def test_a_bad_range_is_one_line(root, tiny, revisions, said):
+    """What git cannot read, and what is empty, is told; nothing is written."""
+    with pytest.raises(PasstimeError, match=said) as raised:
+        added(root, tiny, revisions)
+    assert "\n" not in str(raised.value)
+    assert not places.local_releases(root).exists()
+
+
+def test_no_such_repository_is_one_line(root):
+    """The repository's absence is git's word."""
+    with pytest.raises(PasstimeError, match="git clone: "):
+        source.add(root, "tinyframework", str(root / "nowhere"), "main", "3.11")
+
+
+def test_a_commit_is_built_and_installed_as_any_release(root, tiny, monkeypatch):
+    """With its C extension compiled from that commit's source, by the one path from manifest to runtime."""
+    added(root, tiny, "main~1..main")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    runtime = store.ensure(manifest.load(root).get(f"tinyframework-{tiny.hashes[4][:12]}"), lambda line: None)
+    asked = [str(runtime.interpreter), "-c", "import tinyframework; print(tinyframework.answer())"]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() == "5"

@@ -33,3 +33,11 @@ def test_a_busy_machine_is_a_doubt():
     (doubt,) = stored._doubts([{"provenance.others_cpus": 0.01}, {"provenance.others_cpus": 0.5}])
     assert "other programs took 0.5 CPUs" in doubt
     assert list(stored._doubts([{"provenance.others_cpus": 0.05}, {}])) == []
+
+
+def test_a_throttled_gpu_is_a_doubt():
+    """Each reason of any session is told once; sessions that were not throttled, or do not know, are no doubt."""
+    reasons = [["software power cap"], [], ["hardware slowdown", "software power cap"]]
+    (doubt,) = stored._doubts([{"provenance.gpu_throttled": found} for found in reasons])
+    assert doubt == "while it was measured, the GPU was throttled: software power cap, hardware slowdown"
+    assert list(stored._doubts([{"provenance.gpu_throttled": []}, {}])) == []

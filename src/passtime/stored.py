@@ -29,6 +29,7 @@ Place = tuple[str, str, str]
 _BUSY_CPUS = 0.1
 
 _PAGE_FAULTS = "provenance.page_faults_per_pass"
+_GPU_THROTTLED = "provenance.gpu_throttled"
 
 
 @dataclass(frozen=True)
@@ -151,3 +152,6 @@ def _doubts(lines: Sequence[dict]) -> Iterator[str]:
     busiest = max((line.get("provenance.others_cpus") or 0.0 for line in lines), default=0.0)
     if busiest > _BUSY_CPUS:
         yield f"while it was measured, other programs took {busiest:.2g} CPUs"
+    reasons = dict.fromkeys(reason for line in lines for reason in line.get(_GPU_THROTTLED, ()))
+    if reasons:
+        yield f"while it was measured, the GPU was throttled: {', '.join(reasons)}"

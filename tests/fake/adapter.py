@@ -23,6 +23,9 @@ PASSES = "PASSTIME_FAKE_PASSES"
 # The release that the worker is; a release's passes take a tenth longer for each major version after the first.
 RELEASE = "PASSTIME_FAKE_VERSION"
 
+# Why the accelerator is slow in the mishap of that name.
+THROTTLED = "hardware thermal slowdown"
+
 FRAMEWORK = "fake"
 VERSION = os.environ.get(RELEASE, "1.0")
 
@@ -90,7 +93,10 @@ def pass_seconds(workload: str) -> dict[str, float]:
 
 
 class Workload:
-    """Passes of known length; `noise` is the standard deviation of their length over it."""
+    """Passes of known length; `noise` is the standard deviation of their length over it.
+
+    `observed` has the number of passes, a training step counting once, that were done at each observation.
+    """
 
     def __init__(
         self,
@@ -107,6 +113,7 @@ class Workload:
         self.mishap = mishap
         self._report = report
         self.is_layer = is_layer
+        self.observed: list[int] = []
         self._random = random.Random(0)
         self._passes = dict.fromkeys(seconds, 0)
         self.synchronize = device.synchronize
@@ -116,6 +123,9 @@ class Workload:
         self._device.take(PREPARE_SECONDS)
         if self.is_layer and self.is_on_accelerator:
             self._device.flush()
+
+    def observe(self) -> None:
+        self.observed.append(max(self._passes.values()))
 
     def forward(self) -> str:
         return self._run("forward")
@@ -211,6 +221,7 @@ def provenance(workload: Workload) -> dict[str, object]:
     fields: dict[str, object] = {"framework_version": VERSION, "threads": 2, "parameters": PARAMETERS}
     if workload.is_on_accelerator:
         fields["l2_flushed"] = workload.is_layer
+        fields["gpu_throttled"] = [THROTTLED] if workload.mishap == "throttled" else []
     return fields
 
 

@@ -79,9 +79,11 @@ def test_other_versions_of_the_benchmark_are_refused():
 
 
 def test_what_was_recorded_and_differs_stands_beside():
-    """Threads or libraries that were not the same are named; load and versions of the release are not."""
-    base = {("vgg16", "total"): time(5.0, threads=2, load=0.1, framework_version="1")}
-    other = {("vgg16", "total"): time(5.0, threads=4, load=0.9, framework_version="2", blas="mkl")}
+    """Threads or libraries that were not the same are named; load, clocks and versions of the release are not."""
+    gpu = {"event_seconds.total": 4.9, "event_over_wall.total": 0.98, "gpu_before.sm_clock_mhz": 1410}
+    hot_gpu = {"gpu_after.temperature_celsius": 90, "gpu_throttled": ["hardware thermal slowdown"]}
+    base = {("vgg16", "total"): time(5.0, threads=2, load=0.1, framework_version="1", **gpu)}
+    other = {("vgg16", "total"): time(5.0, threads=4, load=0.9, framework_version="2", blas="mkl", **hot_gpu)}
     found = reported(stored("torch-1", base), stored("torch-2", other)).differences
     assert [(one.setting, one.base, one.other, one.rows) for one in found] == [
         ("blas", "not recorded", "mkl", 1),

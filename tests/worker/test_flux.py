@@ -59,7 +59,7 @@ class Scripted:
         pass
 
     forward = backward = infer = spend
-    prepare = synchronize = nothing
+    prepare = synchronize = observe = nothing
 
 
 @pytest.fixture(scope="module")

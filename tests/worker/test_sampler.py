@@ -106,6 +106,14 @@ def test_a_flush_that_is_not_waited_for_is_found_out(session):
     assert not are_right(sampled("gpu", session, module=module, is_layer=True), "gpu", session, is_layer=True)
 
 
+@pytest.mark.parametrize("session", SESSIONS)
+def test_the_device_is_observed_around_the_samples(session):
+    """Once when all is warm, before the first sample, and once after the last."""
+    workload, clock = workload_on("gpu")
+    samples = sampler.sample(workload, session, dict(sampling.POLICY), clock)
+    assert workload.observed == [samples.warmup_passes, samples.passes]
+
+
 def test_forward_and_backward_are_the_total():
     """Every total is exactly the sum of the forward and the backward pass of the same steps."""
     passes = sampled(noise=0.2, maximum_samples=10).elapsed_seconds

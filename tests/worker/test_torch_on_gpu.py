@@ -82,3 +82,12 @@ def test_what_is_flushed_is_told_and_is_not_in_the_memory(build):
     layer_bytes = gpu.held_bytes - told["l2_flush_bytes"]
     assert 0 < layer_bytes < 5_000_000
     assert workload.peak_bytes() == layer_bytes + torch_on_gpu.WORKING_BYTES
+
+
+def test_the_gpu_is_watched_around_the_samples(build, monkeypatch):
+    """What the driver says before and after the samples is in the provenance, where it says anything."""
+    adapter, workload, gpu = build("dense")
+    medians(workload, "training", gpu)
+    assert not any(name.startswith("gpu_") and "." in name for name in adapter.provenance(workload))
+    monkeypatch.setattr(workload.watched, "provenance", lambda: {"gpu_before.sm_clock_mhz": 1410})
+    assert adapter.provenance(workload)["gpu_before.sm_clock_mhz"] == 1410

@@ -19,12 +19,14 @@ _PARITY = {
     UNCHECKED: "never shown to do the same work: `passtime parity` checks it",
 }
 
-# What differs from session to session, or says which release it is: no setting that could explain a change.
+# What differs from session to session, is a doubt of its own, or says which release it is: no setting that could
+# explain a change. Of a name with a dot, such as event_seconds.total, it is the part before it.
 _NO_SETTINGS = frozenset(
     {
         *("framework", "framework_version", "git_version", "load", "others_cpus", "warmup_passes"),
         *("page_faults_per_pass", "collection_seconds_per_pass", "allocated_bytes_per_pass", "parameters"),
         *("input_shape", "output_shape"),
+        *("event_seconds", "event_over_wall", "gpu_before", "gpu_after", "gpu_throttled"),
     }
 )
 _PROVENANCE = "provenance."
@@ -208,7 +210,7 @@ def _settings(time: Measured) -> dict[str, str]:
     for line in time.provenance:
         for key, value in line.items():
             setting = key.removeprefix(_PROVENANCE)
-            if key.startswith(_PROVENANCE) and setting not in _NO_SETTINGS:
+            if key.startswith(_PROVENANCE) and setting.partition(".")[0] not in _NO_SETTINGS:
                 values.setdefault(setting, set()).add(str(value))
     return {setting: " or ".join(sorted(found)) for setting, found in values.items()}
 

@@ -6,7 +6,8 @@ workload (`passtime.worker.torch` is the model):
 - `prepare()` runs before each pass, outside the clock: training clears the gradients;
 - `forward()` gives an output that `backward(output)` takes; `infer()` gives one that nothing takes;
 - `synchronize()` returns when the device has done all that it was given;
-- `mark()` and `seconds_between(mark, mark)` are the device's own clock; `mark()` gives None where it has none.
+- `mark()` and `seconds_between(mark, mark)` are the device's own clock; `mark()` gives None where it has none;
+- `observe()` is called before the first sample, when all is warm, and after the last: what the device says of itself.
 
 An operation may return before its work is done, so the clock is read only after `synchronize()`.
 """
@@ -47,10 +48,12 @@ def sample(workload: Any, session: str, policy: dict, clock: Callable[[], float]
     count, warmup_passes = warm_up(batch, policy, clock)
     samples = Samples(count, warmup_passes)
     samples.elapsed_seconds = {name: [] for name in SESSIONS[session]}
+    workload.observe()
     start = clock()
     while not is_enough(samples.elapsed_seconds, policy, clock() - start):
         for name, seconds in batch(count).items():
             samples.elapsed_seconds[name].append(seconds)
+    workload.observe()
     return samples
 
 

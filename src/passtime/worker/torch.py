@@ -19,7 +19,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import torch  # type: ignore[import-not-found, unused-ignore]
 
-from passtime.worker import protocol
+from passtime.worker import nvml, protocol
 
 try:
     import torchvision  # type: ignore[import-not-found, unused-ignore]
@@ -117,6 +117,9 @@ class Workload:
     def seconds_between(self, start: Any, end: Any) -> float:
         raise NotImplementedError("the CPU has no clock of its own")
 
+    def observe(self) -> None:
+        """A CPU says nothing of itself."""
+
     def peak_bytes(self) -> Optional[int]:
         return None
 
@@ -124,7 +127,7 @@ class Workload:
 class GpuWorkload(Workload):
     """The same on the current CUDA device, where an operation returns before it is done.
 
-    `flush_bytes` are written before each pass.
+    `flush_bytes` are written before each pass; `watched` is the GPU as its driver knows it.
     """
 
     flush_bytes = 0
@@ -132,6 +135,8 @@ class GpuWorkload(Workload):
     def __init__(self, module: Any, batch: Any, session: str) -> None:
         super().__init__(module, batch, session)
         self.synchronize = torch.cuda.synchronize  # type: ignore[method-assign]
+        self.watched = nvml.Gpu()
+        self.observe = self.watched.observe  # type: ignore[method-assign]
 
     def mark(self) -> Any:
         event = torch.cuda.Event(enable_timing=True)
@@ -312,6 +317,7 @@ def provenance(workload: Workload) -> Dict[str, Any]:
             gpu_capability=".".join(str(part) for part in torch.cuda.get_device_capability(0)),
             gpu_driver=_gpu_driver(),
         )
+        settings.update(workload.watched.provenance())
     return {name: value for name, value in settings.items() if value is not None}
 
 

@@ -16,7 +16,7 @@ from passtime.worker import protocol
 from .conftest import request_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
-RUNTIME_SIDE = ("launch", "protocol", "server", "forked", "child", "session", "sampler", "watch", "torch")
+RUNTIME_SIDE = ("launch", "protocol", "server", "forked", "child", "session", "sampler", "watch", "nvml", "torch")
 
 
 def test_a_message_is_one_line_and_comes_back():

@@ -106,7 +106,7 @@ def made_by(command: str) -> str:
 
 def main() -> None:
     if sys.argv[1:] == ["--write"]:
-        for page in PAGES:
+        for page in filter(Path.is_file, PAGES):
             text = page.read_text("utf-8")
             page.write_text(MARKERS.sub(lambda found: found[1] + made_by(found[2]) + found[3], text), "utf-8")
     else:

@@ -340,7 +340,7 @@ def test_the_keyboard_reaches_everything(visit: Visit) -> None:
     for _ in range(16):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.name || document.activeElement.innerText || ''"))
-    assert seen[:6] == ["To the content", "Tables", "Upgrade", "History", "asv’s pages", "Dark"]
+    assert seen[:7] == ["To the content", "Tables", "Upgrade", "History", "Why believe it", "asv’s pages", "Dark"]
     assert {"Machine", "Device", "Add", "Base", "forward"} <= {name.strip() for name in seen}
     page.get_by_role("link", name="Upgrade").focus()
     page.keyboard.press("Enter")

@@ -13,6 +13,7 @@ import yaml
 
 from passtime import cli, places, sampling
 from passtime.runtimes import julia
+from passtime.timeline import index, nightly
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -136,7 +137,7 @@ def test_every_decision_is_listed():
 def test_every_setting_is_documented():
     """The README has every environment variable that users set."""
     variables = (sampling.THREADS_VARIABLE, places.HOME_VARIABLE, places.RELEASES_VARIABLE, julia.JULIA_VARIABLE)
-    for variable in variables:
+    for variable in (*variables, index.INDEX_VARIABLE, nightly.INDEX_VARIABLE):
         assert f"| `{variable}` |" in README
 
 

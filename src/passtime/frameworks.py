@@ -34,13 +34,16 @@ class Framework:
 
     `adapter` is the worker's code that knows the framework; `command` gives the command line of a worker in a
     runtime, which listens at a socket. `thread_variables` are set to the number of threads: what the libraries under
-    the framework read when they are loaded.
+    the framework read when they are loaded. `nightly_index` is the package index of its nightlies, `companions` the
+    packages there that are built for one of them.
     """
 
     name: str
     adapter: Path
     command: Callable[[Runtime, Path, Path], list[str]] = _python_worker
     thread_variables: tuple[str, ...] = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    nightly_index: str | None = None
+    companions: tuple[str, ...] = ()
 
     def worker_command(self, runtime: Runtime, socket: Path) -> list[str]:
         """The command line that starts this framework's worker in `runtime`, listening at `socket`."""
@@ -59,7 +62,12 @@ class Framework:
 FRAMEWORKS: dict[str, Framework] = {
     framework.name: framework
     for framework in [
-        Framework("torch", _WORKER / "torch.py"),
+        Framework(
+            "torch",
+            _WORKER / "torch.py",
+            nightly_index="https://download.pytorch.org/whl/nightly/cpu/",
+            companions=("torchvision",),
+        ),
         Framework("flux", _WORKER / "flux/main.jl", _julia_worker, ("JULIA_NUM_THREADS", "OPENBLAS_NUM_THREADS")),
     ]
 }

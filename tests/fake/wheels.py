@@ -10,9 +10,11 @@ from pathlib import Path
 PLATFORM = "manylinux2014_x86_64"
 
 
-def wheel(folder: Path, name: str, version: str, needs: str = "", platform: str = PLATFORM) -> Path:
+def wheel(
+    folder: Path, name: str, version: str, needs: str = "", platform: str = PLATFORM, python: str = "py3-none"
+) -> Path:
     """A wheel in `folder` whose module only knows its version, and whose metadata says what it needs."""
-    path = folder / f"{name}-{version}-py3-none-{platform}.whl"
+    path = folder / f"{name}-{version}-{python}-{platform}.whl"
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": f"__version__ = {version!r}\n",

@@ -40,12 +40,16 @@ _DRIVERS_OWN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTEC
 _DISK_FULL = "the disk is full: free some space, for instance with `passtime runtimes prune`"
 _OUT_OF_REACH = "the package index is out of reach: check the network or the index settings, and try again"
 _BROKE_OFF = "a download broke off: check the network, and try again"
+_GONE = "there is no wheel at the address in a pin any more: an index of nightlies keeps them for some weeks only"
+_REPLACED = "a wheel is not the one that was pinned: its hash is another"
 _NO_WHEEL = "no wheel of a pin for this platform and Python: the release cannot be had for this machine"
 
 # What installers say, and what it means to a user; the first that is found counts.
 _MEANINGS = {
     "No space left on device": _DISK_FULL,
     "os error 28": _DISK_FULL,
+    "Hash mismatch": _REPLACED,
+    "DO NOT MATCH THE HASHES": _REPLACED,
     "response body error": _BROKE_OFF,
     "incomplete-download": _BROKE_OFF,
     "Connection broken": _BROKE_OFF,
@@ -71,6 +75,8 @@ _MEANINGS = {
 }
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
+# Object stores say 403 of what is not there.
+_ABSENT = re.compile(r"HTTP (status client )?error \(?40[34]\b")
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 _libc = ctypes.CDLL(None)  # loaded here, since a forked child had better load nothing
@@ -122,6 +128,8 @@ def has_gpu() -> bool:
 def explain(release: Release, said: str) -> str:
     """What the output of a failed installer means to a user, in one line."""
     said = _COLOURS.sub("", said)
+    if any(AT in pin for pin in release.requirements) and _ABSENT.search(said):
+        return _GONE
     for sign, meaning in _MEANINGS.items():
         if sign in said:
             if release.find_links and meaning is _OUT_OF_REACH:

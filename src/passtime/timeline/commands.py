@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -11,7 +12,8 @@ from rich.table import Column, Table
 
 from passtime import places, terminal
 from passtime.errors import PasstimeError
-from passtime.timeline import index, local, manifest, repository, source
+from passtime.timeline import index, local, manifest, nightly, repository, source
+from passtime.timeline.manifest import Release
 
 
 @click.group()
@@ -94,9 +96,11 @@ def update(framework: str | None) -> None:
 @click.option("--rev", "revisions", metavar="A..B", help="The commits to add, as git writes a range.")
 @click.option("--every", type=click.IntRange(1), default=1, metavar="N", help="Of the commits every N-th.")
 @click.option("--merges", is_flag=True, help="Of the commits the merges.")
+@click.option("--nightly", "days", metavar="DATE[..DATE]", help="The framework's nightlies of these days.")
+@click.option("--index", "address", metavar="URL", help="The index of nightlies, where the framework's own is not it.")
 @click.option("--pin", "pins", multiple=True, metavar="NAME==VERSION", help="Installed with each commit; repeatable.")
-@click.option("--runs-on", metavar="3.11", help="The Python for wheels and commits.")
-@click.option("--name", help="What to call it: the release is FRAMEWORK-NAME. A commit is called by its hash.")
+@click.option("--runs-on", metavar="3.11", help="The Python for wheels, commits and nightlies.")
+@click.option("--name", help="What to call an interpreter or wheels: FRAMEWORK-NAME.")
 def add(
     framework: str,
     python: Path | None,
@@ -105,19 +109,25 @@ def add(
     revisions: str | None,
     every: int,
     merges: bool,
+    days: str | None,
+    address: str | None,
     pins: Sequence[str],
     runs_on: str | None,
     name: str | None,
 ) -> None:
-    """Make your own build of FRAMEWORK a release of this checkout: an interpreter, wheels, or commits of its source."""
+    """Make a build of FRAMEWORK a release of this checkout: an interpreter, wheels, commits of a source, nightlies."""
     root = places.root()
-    if sum(map(bool, (python, wheels, repository))) != 1:
-        raise PasstimeError("say what to add by one of --python, --wheel and --git")
+    if sum(map(bool, (python, wheels, repository, days))) != 1:
+        raise PasstimeError("say what to add by one of --python, --wheel, --git and --nightly")
     if repository is not None:
         if revisions is None or runs_on is None or name is not None:
             raise PasstimeError("commits take --rev and --runs-on, and are called by their hashes: no --name")
         added = source.add(root, framework, repository, revisions, runs_on, pins, every, merges,
                            lambda line: click.echo(line, err=True))  # fmt: skip
+    elif days:
+        if name is not None:
+            raise PasstimeError("nightlies are called by their versions: no --name")
+        added = _add_nightlies(root, framework, days, address, runs_on)
     elif name is None:
         raise PasstimeError("say what to call it by --name")
     elif wheels:
@@ -132,7 +142,18 @@ def add(
         click.echo(f"{added[0].name} is on the branch {added[0].branch}: asv run {added[0].name}^!")
     else:
         first, last = added[0], added[-1]
-        click.echo(f"{len(added)} commits are on the branch {first.branch}: asv run {first.name}^..{last.name}")
+        click.echo(f"{len(added)} releases are on the branch {first.branch}: asv run {first.name}^..{last.name}")
+
+
+def _add_nightlies(root: Path, framework: str, days: str, address: str | None, runs_on: str | None) -> list[Release]:
+    from passtime import frameworks
+
+    known = frameworks.get(framework)
+    index_of_nightlies = address or os.environ.get(nightly.INDEX_VARIABLE) or known.nightly_index
+    if index_of_nightlies is None:
+        raise PasstimeError(f"passtime knows of no nightlies of {framework}: name their index by --index")
+    return nightly.add(root, framework, days, index_of_nightlies, known.companions, runs_on,
+                       lambda line: click.echo(line, err=True))  # fmt: skip
 
 
 def _build() -> Path:

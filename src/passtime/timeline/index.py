@@ -6,6 +6,7 @@ the packages' own metadata.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomlkit
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -34,6 +35,8 @@ _DEFAULT_INDEX = "https://pypi.org"
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT")
 _JSON = "application/vnd.pypi.simple.v1+json"
 _SECONDS = 60
+
+_Content = TypeVar("_Content")
 
 
 @dataclass(frozen=True)
@@ -110,18 +113,25 @@ def frameworks(path: Path) -> list[str]:
 
 def uploads(package: str) -> list[Upload]:
     """The final versions of a package that have wheels for Linux on x86-64."""
-    address = f"{_index()}/{package}/"
-    request = urllib.request.Request(address, headers={"Accept": _JSON})
+    return _uploads(fetch(f"{_index()}/{package}/", _JSON, INDEX_VARIABLE, json.load))
+
+
+def fetch(address: str, accept: str, setting: str, read: Callable[[http.client.HTTPResponse], _Content]) -> _Content:
+    """What `read` makes of an index's answer, asked for as the media type `accept`.
+
+    Raises PasstimeError, with the `setting` that chooses the index, where the answer does not come, and where `read`
+    raises ValueError.
+    """
     try:
+        request = urllib.request.Request(address, headers={"Accept": accept})
         trusted = ssl.create_default_context(cafile=_first_set(_CERTIFICATE_VARIABLES))
         with urllib.request.urlopen(request, timeout=_SECONDS, context=trusted) as answer:
-            page = json.load(answer)
-    except (OSError, ValueError) as error:
+            return read(answer)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise PasstimeError(
-            f"the package index at {address} cannot be read ({reason}): check the network, or {INDEX_VARIABLE}"
+            f"the package index at {address} cannot be read ({reason}): check the network, or {setting}"
         ) from None
-    return _uploads(page)
 
 
 def _index() -> str:

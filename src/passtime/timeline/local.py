@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import tomlkit
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
 
 from passtime import places
 from passtime.errors import PasstimeError
@@ -57,10 +58,10 @@ def add_wheels(root: Path, framework: str, wheels: Sequence[str], name: str, pyt
     if framework not in by_package:
         raise PasstimeError(f"none of these wheels is {framework}'s: {', '.join(by_package)}")
     if python is None:
-        found = [_CPYTHON.fullmatch(one) for one in {tag.interpreter for tag in by_package[framework][1]}]
-        if len(found) != 1 or found[0] is None:
+        found = {cpython(tag.interpreter) for tag in by_package[framework][1]}
+        if len(found) != 1 or None in found:
             raise PasstimeError(f"{framework}'s wheel runs on more than one Python: say which by --runs-on")
-        python = f"{found[0][1]}.{found[0][2]}"
+        (python,) = found
     pins = tuple(f"{package}{manifest.AT}{address}" for package, (address, _) in by_package.items())
     return add_once(root, Release(framework, name, _now(), own_branch(framework), python, requirements=pins))
 
@@ -74,6 +75,32 @@ def add_once(root: Path, release: Release) -> Release:
     if dataclasses.replace(before, date=release.date) != release:
         raise PasstimeError(f"{before.name} is there already: choose another --name")
     return before
+
+
+def extend(root: Path, releases: Sequence[Release]) -> list[Release]:
+    """Appends those of a branch's releases, given from the oldest to the newest, that are not there, and returns them.
+
+    Raises PasstimeError where the first of them is older than what the branch has: it is append-only.
+    """
+    known = manifest.load(root)
+    names = {release.name for release in known.releases}
+    lacking = [release for release in releases if release.name not in names]
+    if not lacking:
+        return []
+    first = lacking[0]
+    before = known.of_branch(first.branch)
+    newest = before[-1].date if before else first.date
+    if first.date < newest:
+        raise PasstimeError(
+            f"{first.name} is older than what {first.branch} has: a branch is append-only, start from its newest"
+        )
+    added = []
+    for release in lacking:
+        # Clocks of committers differ: a branch's dates may not go back.
+        newest = max(newest, release.date)
+        added.append(dataclasses.replace(release, date=newest))
+    append(root, added)
+    return added
 
 
 def append(root: Path, releases: Sequence[Release]) -> None:
@@ -109,12 +136,23 @@ def _wheel(given: str) -> tuple[str, str, frozenset[Tag]]:
         if not path.is_file():
             raise PasstimeError(f"there is no {given}: name a wheel's file or address")
         address = path.as_uri()
-    file = unquote(urlsplit(address).path).rpartition("/")[2]
     try:
-        package, _, _, tags = parse_wheel_filename(file)
+        package, _, tags = parse_wheel(address)
     except InvalidWheelFilename:
         raise PasstimeError(f"{given} is no wheel: its name is not that of one") from None
     return package, address, tags
+
+
+def parse_wheel(address: str) -> tuple[str, Version, frozenset[Tag]]:
+    """The package, its version and what it runs on, of the wheel at an address. Raises InvalidWheelFilename."""
+    package, version, _, tags = parse_wheel_filename(unquote(urlsplit(address).path).rpartition("/")[2])
+    return package, version, tags
+
+
+def cpython(tag: str) -> str | None:
+    """The Python that a part of a wheel's tag names, `3.12` for `cp312`; None for others, as `py3` and `cp314t`."""
+    found = _CPYTHON.fullmatch(tag)
+    return f"{found[1]}.{found[2]}" if found else None
 
 
 def _now() -> datetime:

@@ -44,27 +44,14 @@ def add(
         raise PasstimeError(f"no commits in {revisions}")
     chosen = listed[::-every][::-1]  # the newest always
     branch = f"{framework}-main"
-    before = manifest.load(root).of_branch(branch)
-    there = {release.revision for release in before}
-    newest = max((release.date for release in before), default=datetime.min.replace(tzinfo=timezone.utc))
-    added: list[Release] = []
-    for revision, date in chosen:
-        if revision in there:
-            continue
-        # Clocks of committers differ: a branch's dates may not go back.
-        if date < newest and there and not added:
-            raise PasstimeError(
-                f"{revision[:_DIGITS]} is older than what {branch} has: a branch is append-only, start from its newest"
-            )
-        newest = max(newest, date)
-        requirements = (f"{framework}{manifest.AT}git+{address}@{revision}", *pins)
-        name = revision[:_DIGITS]
-        added.append(
-            Release(framework, name, newest, branch, python, requirements=requirements, repository=address,
-                    revision=revision)
-        )  # fmt: skip
-    local.append(root, added)
-    return added
+    return local.extend(
+        root,
+        [
+            Release(framework, revision[:_DIGITS], date, branch, python, repository=address, revision=revision,
+                    requirements=(f"{framework}{manifest.AT}git+{address}@{revision}", *pins))
+            for revision, date in chosen
+        ],
+    )  # fmt: skip
 
 
 def _clone(address: str, announce: Callable[[str], None]) -> Path:

@@ -38,7 +38,7 @@ _SECONDS = 60
 
 @dataclass(frozen=True)
 class Upload:
-    """A version on the index, and when its first wheel for Linux on x86-64 came."""
+    """A version on the index, and when its first wheel came that Linux on x86-64 takes."""
 
     version: Version
     date: datetime
@@ -109,7 +109,7 @@ def frameworks(path: Path) -> list[str]:
 
 
 def uploads(package: str) -> list[Upload]:
-    """The final versions of a package that have wheels for Linux on x86-64."""
+    """The final versions of a package that have wheels for Linux on x86-64, or for any machine."""
     address = f"{_index()}/{package}/"
     request = urllib.request.Request(address, headers={"Accept": _JSON})
     try:
@@ -138,7 +138,7 @@ def _first_set(variables: tuple[str, ...]) -> str | None:
 def _uploads(page: Mapping[str, Any]) -> list[Upload]:
     dates: dict[Version, datetime] = {}
     for file in page.get("files", ()):
-        if file.get("yanked") or not re.search(r"linux.*x86_64\.whl$", file["filename"]):
+        if file.get("yanked") or not re.search(r"(linux.*x86_64|-none-any)\.whl$", file["filename"]):
             continue
         try:
             _, version, _, _ = parse_wheel_filename(file["filename"])

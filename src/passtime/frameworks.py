@@ -61,6 +61,7 @@ FRAMEWORKS: dict[str, Framework] = {
     for framework in [
         Framework("torch", _WORKER / "torch.py"),
         Framework("flux", _WORKER / "flux/main.jl", _julia_worker, ("JULIA_NUM_THREADS", "OPENBLAS_NUM_THREADS")),
+        Framework("tinygrad", _WORKER / "tinygrad.py", thread_variables=("NUM_CPU_THREADS", "CPU_COUNT")),
     ]
 }
 

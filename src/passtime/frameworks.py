@@ -69,6 +69,7 @@ FRAMEWORKS: dict[str, Framework] = {
             companions=("torchvision",),
         ),
         Framework("flux", _WORKER / "flux/main.jl", _julia_worker, ("JULIA_NUM_THREADS", "OPENBLAS_NUM_THREADS")),
+        Framework("tinygrad", _WORKER / "tinygrad.py", thread_variables=("NUM_CPU_THREADS", "CPU_COUNT")),
     ]
 }
 

@@ -70,6 +70,17 @@ def test_new_releases_are_appended_with_pins_that_go_together(package_index, rel
     assert releases.read_text().startswith(MANIFEST)
 
 
+@needs_uv
+def test_a_wheel_for_any_machine_is_a_release(package_index, releases):
+    """A framework that is Python alone has one wheel for all machines; one for another machine alone is none."""
+    folder, dates = package_index
+    dates.update({"fakeframe-1.1": "2020-02-01T10:00:00Z", "fakeframe-1.2": "2020-03-01T00:00:00Z"})
+    wheel(folder, "fakeframe", "1.1", platform="any")
+    wheel(folder, "fakeframe", "1.2", platform="macosx_11_0_arm64")
+    wheel(folder, "fakevision", "0.1")
+    assert index.update(releases, "fakeframe", pytest.fail) == ["fakeframe-1.1"]
+
+
 ANOTHER = """
 # Another framework's, in another language.
 [[release]]

@@ -24,6 +24,9 @@ GOLDEN = {
     "flux-master-2018-07": "7dea5564b192ca719ecc6a5b14ac51e791b02a80",
     "flux-0.12.1": "a90f3d8789455b89c0109288dd59c0729b327f59",
     "flux-0.16.11": "ff25cb86f3902049a8c2306593e0238468946c50",
+    "tinygrad-0.1.0": "724f36dca18cbcf0b2ed6bb0579ef7a9a9801ee8",
+    "tinygrad-0.9.2": "b5217bf99fb19423025fb1b1715047daa98f4578",
+    "tinygrad-0.14.0": "f471e44d9519dabcbb8374a4c0d40047710965de",
 }
 
 

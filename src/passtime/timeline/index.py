@@ -41,7 +41,7 @@ _Content = TypeVar("_Content")
 
 @dataclass(frozen=True)
 class Upload:
-    """A version on the index, and when its first wheel for Linux on x86-64 came."""
+    """A version on the index, and when its first wheel came that Linux on x86-64 takes."""
 
     version: Version
     date: datetime
@@ -112,7 +112,7 @@ def frameworks(path: Path) -> list[str]:
 
 
 def uploads(package: str) -> list[Upload]:
-    """The final versions of a package that have wheels for Linux on x86-64."""
+    """The final versions of a package that have wheels for Linux on x86-64, or for any machine."""
     return _uploads(fetch(f"{_index()}/{package}/", _JSON, INDEX_VARIABLE, json.load))
 
 
@@ -148,7 +148,7 @@ def _first_set(variables: tuple[str, ...]) -> str | None:
 def _uploads(page: Mapping[str, Any]) -> list[Upload]:
     dates: dict[Version, datetime] = {}
     for file in page.get("files", ()):
-        if file.get("yanked") or not re.search(r"linux.*x86_64\.whl$", file["filename"]):
+        if file.get("yanked") or not re.search(r"(linux.*x86_64|-none-any)\.whl$", file["filename"]):
             continue
         try:
             _, version, _, _ = parse_wheel_filename(file["filename"])

@@ -272,6 +272,9 @@ class Workload:
         """No clock of its own."""
         return None
 
+    def observe(self) -> None:
+        """A CPU says nothing of itself."""
+
     def seconds_between(self, start: Any, end: Any) -> float:
         raise NotImplementedError("the CPU has no clock of its own")
 

@@ -122,6 +122,6 @@ def test_joint_steps_are_told_from_what_a_backward_pass_leaves_behind(monkeypatc
     measured = steps_side.measure(workload, sampler, sampling.policy(), rounds=3, seconds=0.0)
     assert measured["joint"] == {"forward": [3.0] * 3, "backward": [5.0] * 3, "total": [8.0] * 3}
     assert measured["apart"]["forward"] == [2.0] * 3
-    assert measured["apart"]["forward, a backward before it"] == [3.0] * 3
+    assert measured["apart"]["forward, in a step"] == [3.0] * 3
     assert measured["apart"]["backward"] == [5.0] * 3
     assert measured["apart"]["total"] == [8.0] * 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -30,40 +30,49 @@ Cells = Mapping[str, tuple[dict, Cell]]
 
 
 class Project:
-    """The project around `root`, which becomes the working directory, as it is asv's. Raises PasstimeError."""
+    """The project around `root`, which becomes the working directory, as it is asv's.
 
-    def __init__(self, root: Path) -> None:
+    `benchmarks` are all that it has, with what `patterns` choose of them, as asv's `-b`. Raises PasstimeError.
+    """
+
+    def __init__(self, root: Path, patterns: Sequence[str] = ()) -> None:
         os.chdir(root)
         try:
             self._conf = Config.load("asv.conf.json")
             for plugin in self._conf.plugins:
                 plugin_manager.import_plugin(plugin)
             open_project(self._conf)
-            self._repo = get_repo(self._conf)
+            self.repo = get_repo(self._conf)
             (self._environment,) = environment.get_environments(self._conf, None)
-            commits = [self._repo.get_hash_from_name(branch) for branch in self._conf.branches]
-            found = Suite.discover(self._conf, self._repo, [self._environment], commits)
+            heads = [self.repo.get_hash_from_name(branch) for branch in self._conf.branches]
+            regex = list(patterns) or None
+            self.benchmarks = Suite.discover(self._conf, self.repo, [self._environment], heads, regex=regex)
         except util.UserError as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # asv makes an error of it
+                raise KeyboardInterrupt from None
             raise PasstimeError(str(error)) from None
-        self._benchmarks = found
         self._machine = Machine.load(machine_name=None, interactive=False)
         self._timeline = places.timeline_repository(root)
-        self.cells = _by_session(found)
+        self.cells = _by_session(self.benchmarks)
 
     @property
     def machine(self) -> str:
         return self._machine.machine
 
-    def results(self, release: Release) -> KeptResults:
-        """What is stored of a release on this machine; more can be landed in it. Raises PasstimeError if damaged."""
-        self._benchmarks.save()  # `asv compare` and `asv publish` look benchmarks up there
+    def results_to_extend(self, release: Release) -> KeptResults:
+        """As `results`, for more to be landed in it: what asv looks up beside results is saved."""
+        self.benchmarks.save()  # `asv compare` and `asv publish` look benchmarks up there
         self._machine.save(self._conf.results_dir)
+        return self.results(release)
+
+    def results(self, release: Release) -> KeptResults:
+        """What is stored of a release on this machine. Raises PasstimeError if damaged."""
         env, commit = self._environment, repository.commit_of(self._timeline, release.name)
         results = KeptResults(
             {**vars(self._machine), "python": env.python},
             env.requirements,
             commit,
-            self._repo.get_date(commit),
+            self.repo.get_date(commit),
             env.python,
             env.name,
             env.env_vars,

@@ -51,7 +51,7 @@ def compare(
             _Side(
                 release,
                 workers.enter_context(frameworks.get(release.framework).worker(runtime, threads)),
-                project.results(release),
+                project.results_to_extend(release),
             )
             for release, runtime in zip(releases, runtimes, strict=True)
         ]

@@ -18,6 +18,7 @@ from passtime.asv_plugin.survey import Survey
 from passtime.errors import PasstimeError
 from passtime.sweep import outlook, room
 from passtime.timeline.manifest import Release
+from passtime.verdict.commands import compiled
 
 
 @click.command()
@@ -37,6 +38,8 @@ def sweep(releases: Sequence[str], patterns: Sequence[str], budget: float | None
     """
     asv_process.end_when_told()
     root = places.root()
+    for pattern in patterns:
+        compiled(pattern)
     survey = Survey(root, patterns)
     found = outlook.make(survey, survey.releases(releases), has_budget=budget is not None)
     for line in outlook.lines(found, Estimate(root / "results"), budget, disk):

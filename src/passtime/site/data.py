@@ -48,7 +48,7 @@ def write(root: Path, html: Path) -> None:
     releases = {release.name: release for _, measured in written for release in measured}
     ordered = sorted(releases.values(), key=lambda release: (release.date, release.name))
     index = {
-        "machines": sorted(machines, key=lambda machine: machine["imported"]),
+        "machines": sorted(machines, key=_by_interest),
         "releases": [{"name": one.name, "framework": one.framework, "date": one.date.isoformat()} for one in ordered],
         "models": MODELS,
         "layers": LAYERS,
@@ -91,6 +91,8 @@ def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | 
         row["page_faults"] = _short(time.page_faults)
     if time.doubts:
         row["doubts"] = list(time.doubts)
+    if time.has_one_worker:
+        row["change_doubts"] = [stored.ONE_WORKER]
     return row
 
 
@@ -119,6 +121,11 @@ def _machine(root: Path, name: str, measured: Sequence[Stored]) -> dict[str, Any
         }
     sources = {time.source for one in measured for time in one.times.values()}
     return {"name": name, "imported": "" not in sources, "devices": devices}
+
+
+def _by_interest(machine: Mapping[str, Any]) -> tuple[bool, int]:
+    """The page opens with the first: one that was measured here, with the longest history."""
+    return machine["imported"], -max(len(device["releases"]) for device in machine["devices"].values())
 
 
 def _nested(rows: Mapping[tuple[str, str, str], Any]) -> dict:

@@ -1,4 +1,4 @@
-"""The one registry of frameworks: which adapter times a framework, and how its worker is started.
+"""The one registry of frameworks: how a framework is installed, which adapter times it, how its worker is started.
 
 A new framework is one adapter under `worker/` and one entry here, beside its releases in `timeline/releases.toml`.
 """
@@ -10,10 +10,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from passtime.errors import PasstimeError
-from passtime.runtimes.store import Runtime
 from passtime.worker.supervisor import Worker
+
+if TYPE_CHECKING:  # runtimes are made by what stands here
+    from passtime.runtimes.store import Runtime
 
 _WORKER = Path(__file__).parent / "worker"
 _LAUNCH = str(_WORKER / "launch.py")
@@ -34,14 +37,18 @@ class Framework:
 
     `adapter` is the worker's code that knows the framework; `command` gives the command line of a worker in a
     runtime, which listens at a socket. `thread_variables` are set to the number of threads: what the libraries under
-    the framework read when they are loaded. `nightly_index` is the package index of its nightlies, `companions` the
-    packages there that are built for one of them.
+    the framework read when they are loaded.
+
+    `cpu_index` has builds for machines without a GPU, beside the package index.
+    `nightly_index` is the package index of its nightlies, `companions` the packages that are built for one build of
+    it.
     """
 
     name: str
     adapter: Path
     command: Callable[[Runtime, Path, Path], list[str]] = _python_worker
     thread_variables: tuple[str, ...] = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    cpu_index: str | None = None
     nightly_index: str | None = None
     companions: tuple[str, ...] = ()
 
@@ -65,6 +72,7 @@ FRAMEWORKS: dict[str, Framework] = {
         Framework(
             "torch",
             _WORKER / "torch.py",
+            cpu_index="https://download.pytorch.org/whl/cpu/",
             nightly_index="https://download.pytorch.org/whl/nightly/cpu/",
             companions=("torchvision",),
         ),
@@ -80,3 +88,8 @@ def get(name: str) -> Framework:
         return FRAMEWORKS[name]
     except KeyError:
         raise PasstimeError(f"unknown framework {name!r}: passtime knows {', '.join(sorted(FRAMEWORKS))}") from None
+
+
+def to_install(name: str) -> Framework:
+    """The same; a name that is not registered is that of a Python package, which is installed and cannot be timed."""
+    return FRAMEWORKS.get(name) or Framework(name, _WORKER / f"{name}.py")

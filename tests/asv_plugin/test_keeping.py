@@ -16,6 +16,17 @@ from fake.project import DEADLINE_SECONDS, Project
 
 from asv_plugin.conftest import await_session
 
+JULIA = Path(__file__).parents[1] / "fake/julia"
+# A release that is installed by a Julia.
+HANGING = """
+[[release]]
+framework = "flux"
+version = "9.9"
+date = 2029-01-01T00:00:00Z
+julia = "1.10"
+requirements = ["Flux==9.9"]
+"""
+
 # A commit of the fake framework's own repository, wherever it was built.
 COMMIT = """
 [[release]]
@@ -174,6 +185,18 @@ def await_ends(descriptors: list[int]) -> None:
     for descriptor in descriptors:
         assert select.select([descriptor], [], [], DEADLINE_SECONDS)[0]
         os.close(descriptor)
+
+
+def test_an_install_that_hangs_is_ended(project):
+    """An install ends with one line once it takes longer than asv's setting allows, and the others are measured."""
+    settings = project.root / "asv.conf.json"
+    settings.write_text(re.sub(r'("install_timeout": )\d+', r"\g<1>2", settings.read_text("utf-8")), "utf-8")
+    with open(project.root / "releases.toml", "a", encoding="utf-8") as manifest:
+        manifest.write(HANGING)
+    julia = {"PASSTIME_JULIA": str(JULIA), "FAKE_JULIA_LOG": str(project.root / "said"), "FAKE_JULIA_HANGS": "1"}
+    printed = project.asv("run", "flux-9.9 fake-1.0", *FORWARD, *ONE_ROUND, expect=2, **julia)
+    assert len([line for line in printed.splitlines() if "flux-9.9 is not installed within 2 s" in line]) == 1
+    assert measured_cells(printed) == [DENSE, RESNET18, RESNET50]
 
 
 def test_a_session_says_which_commit_it_measured(project):

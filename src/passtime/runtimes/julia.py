@@ -56,7 +56,7 @@ def environment(project: Path, depot: Path) -> dict[str, str]:
     return {"JULIA_PROJECT": str(project), "JULIA_DEPOT_PATH": str(depot), "JULIA_LOAD_PATH": "@:@stdlib"}
 
 
-def make(release: Release, folder: Path, log: Path, lock: int) -> Path:
+def make(release: Release, folder: Path, attempt: install.Attempt) -> Path:
     """Makes a project and a depot with `release` in `folder`, and returns the Julia that did.
 
     Raises PasstimeError when the release cannot be installed.
@@ -74,14 +74,14 @@ def make(release: Release, folder: Path, log: Path, lock: int) -> Path:
     # Compiled code is kept under the source's place, and this one is moved: see `settle`.
     variables = {**environment(folder / "project", folder / "depot"), "JULIA_PKG_PRECOMPILE_AUTO": "0"}
     command = [str(julia), "--startup-file=no", "-e", f"import Pkg; Pkg.add([{', '.join(packages)}])"]
-    install.run(release, command, log, lock, variables)
+    install.run(release, command, attempt, variables)
     return julia
 
 
-def settle(release: Release, julia: Path, variables: Mapping[str, str], log: Path, lock: int) -> None:
+def settle(release: Release, julia: Path, variables: Mapping[str, str], attempt: install.Attempt) -> None:
     """Compiles the release where it now is, so that its worker starts at once."""
     command = [str(julia), "--startup-file=no", "-e", _PROBE, package_of(release)]
-    install.run(release, command, log, lock, variables)
+    install.run(release, command, attempt, variables)
 
 
 def package_of(release: Release) -> str:

@@ -39,7 +39,8 @@ class Framework:
     runtime, which listens at a socket. `thread_variables` are set to the number of threads: what the libraries under
     the framework read when they are loaded.
 
-    `cpu_index` has builds for machines without a GPU, beside the package index.
+    `language` is the key under which a release says what version of `python` or `julia` it runs on, `package` what its
+    package manager calls the framework. `cpu_index` has builds for machines without a GPU, beside the package index.
     `nightly_index` is the package index of its nightlies, `companions` the packages that are built for one build of
     it.
     """
@@ -48,9 +49,15 @@ class Framework:
     adapter: Path
     command: Callable[[Runtime, Path, Path], list[str]] = _python_worker
     thread_variables: tuple[str, ...] = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    language: str = "python"
+    package_name: str | None = None
     cpu_index: str | None = None
     nightly_index: str | None = None
     companions: tuple[str, ...] = ()
+
+    @property
+    def package(self) -> str:
+        return self.package_name or self.name
 
     def worker_command(self, runtime: Runtime, socket: Path) -> list[str]:
         """The command line that starts this framework's worker in `runtime`, listening at `socket`."""
@@ -76,7 +83,14 @@ FRAMEWORKS: dict[str, Framework] = {
             nightly_index="https://download.pytorch.org/whl/nightly/cpu/",
             companions=("torchvision",),
         ),
-        Framework("flux", _WORKER / "flux/main.jl", _julia_worker, ("JULIA_NUM_THREADS", "OPENBLAS_NUM_THREADS")),
+        Framework(
+            "flux",
+            _WORKER / "flux/main.jl",
+            _julia_worker,
+            ("JULIA_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+            language="julia",
+            package_name="Flux",
+        ),
         Framework("tinygrad", _WORKER / "tinygrad.py", thread_variables=("NUM_CPU_THREADS", "CPU_COUNT")),
     ]
 }

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from passtime import frameworks, uv
 from passtime.errors import PasstimeError
 from passtime.runtimes import interpreters
-from passtime.timeline.manifest import AT, Release
+from passtime.timeline.manifest import AT, GIT, Release
 
 Announce = Callable[[str], None]
 
@@ -43,12 +43,16 @@ _OUT_OF_REACH = "the package index is out of reach: check the network or the ind
 _BROKE_OFF = "a download broke off: check the network, and try again"
 _GONE = "there is no wheel at the address in a pin any more: an index of nightlies keeps them for some weeks only"
 _REPLACED = "a wheel is not the one that was pinned: its hash is another"
+_NO_REVISION = "the repository in a pin, or its revision, cannot be had: check the network, and the repository"
 _NO_WHEEL = "no wheel of a pin for this platform and Python: the release cannot be had for this machine"
 
 # What installers say, and what it means to a user; the first that is found counts.
 _MEANINGS = {
     "No space left on device": _DISK_FULL,
     "os error 28": _DISK_FULL,
+    "Git operation failed": _NO_REVISION,
+    "× git ": _NO_REVISION,
+    "Did not find rev": _NO_REVISION,
     "Hash mismatch": _REPLACED,
     "DO NOT MATCH THE HASHES": _REPLACED,
     "response body error": _BROKE_OFF,
@@ -140,8 +144,10 @@ def has_gpu() -> bool:
 def explain(release: Release, said: str) -> str:
     """What the output of a failed installer means to a user, in one line."""
     said = _COLOURS.sub("", said)
-    if any(AT in pin for pin in release.requirements) and _ABSENT.search(said):
+    if any(AT in pin and AT + GIT not in pin for pin in release.requirements) and _ABSENT.search(said):
         return _GONE
+    if release.repository is not None and f"failed to clone from {release.repository}" in said:  # Julia's words
+        return _NO_REVISION
     for sign, meaning in _MEANINGS.items():
         if sign in said:
             if release.find_links and meaning is _OUT_OF_REACH:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,8 @@ class Framework:
     `language` is the key under which a release says what version of `python` or `julia` it runs on, `package` what its
     package manager calls the framework. `cpu_index` has builds for machines without a GPU, beside the package index.
     `nightly_index` is the package index of its nightlies, `companions` the packages that are built for one build of
-    it.
+    it. `build_environment` is set where it is built from its source, but for what the user has set, and for a
+    compiler's launcher that is not here.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Framework:
     cpu_index: str | None = None
     nightly_index: str | None = None
     companions: tuple[str, ...] = ()
+    build_environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def package(self) -> str:
@@ -73,6 +75,15 @@ class Framework:
         return {**dict.fromkeys(self.thread_variables, str(threads)), **runtime.environment}
 
 
+# For the CPU, and without what no pass runs: docs/pytorch-from-source.md. What makes passes fast is as in the wheels.
+_TORCH_BUILD = {
+    **dict.fromkeys(("USE_CUDA", "USE_ROCM", "USE_XPU", "USE_DISTRIBUTED", "BUILD_TEST"), "0"),
+    **dict.fromkeys(("CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER"), "ccache"),
+    # Each commit is built in a folder of its own, whose name must not make a file of it another one.
+    "CCACHE_BASEDIR": "/",
+    "CCACHE_NOHASHDIR": "1",
+}
+
 FRAMEWORKS: dict[str, Framework] = {
     framework.name: framework
     for framework in [
@@ -82,6 +93,7 @@ FRAMEWORKS: dict[str, Framework] = {
             cpu_index="https://download.pytorch.org/whl/cpu/",
             nightly_index="https://download.pytorch.org/whl/nightly/cpu/",
             companions=("torchvision",),
+            build_environment=_TORCH_BUILD,
         ),
         Framework(
             "flux",

@@ -36,6 +36,11 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     return name
 """
 
+_ASKING = """    import tinyframework
+    with open("part.h", "w") as part:
+        part.write(f"#define FOR {tinyframework.answer()}\\n")
+    launcher ="""
+
 _EXTENSION = """
 #include "part/part.h"
 #include <vector>
@@ -98,6 +103,17 @@ class Source:
         self.git("add", ".")
         self.git("commit", "--quiet", "--message", f"answer {self.count}", date=date)
         return self.git("rev-parse", "HEAD")
+
+
+class Companion(Source):
+    """A package that is built for a build of the framework: its build asks it for its answer."""
+
+    files: ClassVar[Mapping[str, str]] = {
+        "pyproject.toml": _PYPROJECT,
+        "backend.py": _BACKEND.replace("tinyframework", "tinycompanion").replace("    launcher =", _ASKING),
+        "init.py": _MODULE,
+    }
+    answering = ("tiny.cpp", '#include "part.h"\nextern "C" int answer() {{ return FOR; }}\n')
 
 
 class JuliaSource(Source):

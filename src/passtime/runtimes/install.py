@@ -36,6 +36,9 @@ _INDEX_SECONDS = 5
 # virtualenv 21 makes environments for Python 3.9 and later; the older ones bring venv themselves.
 _OLDEST_FOR_VIRTUALENV = (3, 9)
 
+# CMake's variables that name a program which starts the compiler.
+_LAUNCHER = "_COMPILER_LAUNCHER"
+
 _DRIVERS_OWN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
 
 _DISK_FULL = "the disk is full: free some space, for instance with `passtime runtimes prune`"
@@ -44,6 +47,7 @@ _BROKE_OFF = "a download broke off: check the network, and try again"
 _GONE = "there is no wheel at the address in a pin any more: an index of nightlies keeps them for some weeks only"
 _REPLACED = "a wheel is not the one that was pinned: its hash is another"
 _NO_REVISION = "the repository in a pin, or its revision, cannot be had: check the network, and the repository"
+_NOT_BUILT = "its source does not build here: the log has the compiler's words"
 _NO_WHEEL = "no wheel of a pin for this platform and Python: the release cannot be had for this machine"
 
 # What installers say, and what it means to a user; the first that is found counts.
@@ -77,6 +81,10 @@ _MEANINGS = {
     "Unable to automatically": _OUT_OF_REACH,
     "RequestError": _OUT_OF_REACH,
     "was not found in the": _NO_WHEEL,
+    # What a build could not have comes before this.
+    "Failed to build": _NOT_BUILT,
+    "Failed building wheel": _NOT_BUILT,
+    "metadata-generation-failed": _NOT_BUILT,
 }
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
@@ -100,13 +108,17 @@ class Attempt(NamedTuple):
 
 
 class _Installer(NamedTuple):
-    """Command lines; pins follow those of `install`. `no_build` has them be wheels, `cpu_build` for CPUs."""
+    """Command lines; pins follow those of `install`. `no_build` has them be wheels, `cpu_build` for CPUs.
+
+    `build_there` has them built in the environment as it is, anew each time.
+    """
 
     name: str
     make_environment: list[str]
     install: list[str]
     no_build: list[str]
     cpu_build: list[str]
+    build_there: list[str]
 
 
 class _Failed(PasstimeError):
@@ -130,9 +142,13 @@ def make(release: Release, folder: Path, announce: Announce, attempt: Attempt) -
     installer = _uv(tool, python, folder) if tool else _pip(release.python, python, folder, cpu_index)
     run(release, installer.make_environment, attempt)
     archive = ["--find-links", release.find_links] if release.find_links else []
-    install = [*installer.install, *([] if release.is_built else installer.no_build), *archive, *release.requirements]
-    if cpu_index is None or not _has_cpu_build(release, installer, install, cpu_index, announce, attempt):
-        run(release, install, attempt)
+    companions = _built_companions(release)
+    pins = [pin for pin in release.requirements if pin not in companions]
+    install = [*installer.install, *([] if release.is_built else installer.no_build), *archive]
+    if cpu_index is None or not _has_cpu_build(release, installer, [*install, *pins], cpu_index, announce, attempt):
+        run(release, [*install, *pins], attempt, _build_environment(release))
+    if companions:
+        run(release, [*install, *installer.build_there, *companions], attempt, _build_environment(release))
     return installer.name
 
 
@@ -166,6 +182,8 @@ def _uv(tool: str, python: Path, folder: Path) -> _Installer:
         ["--no-build"],
         # uv's word for PyTorch's CPU index: what else is pinned comes from the package index.
         ["--torch-backend", "cpu"],
+        # What uv built before may have been built there for another commit.
+        ["--no-build-isolation", "--no-cache"],
     )
 
 
@@ -192,6 +210,7 @@ def _pip(version: str, python: Path, folder: Path, cpu_index: str | None) -> _In
         ["--only-binary=:all:"],
         # Beside the package index: `2.14.1+cpu` is what `==2.14.1` then prefers.
         ["--extra-index-url", cpu_index] if cpu_index else [],
+        ["--no-build-isolation"],
     )
 
 
@@ -235,6 +254,25 @@ def _is_reachable(index: str) -> bool:
         return True
     except (OSError, http.client.HTTPException):
         return False
+
+
+def _built_companions(release: Release) -> list[str]:
+    """Pins of what is built from source for the framework, and needs it there: torchvision's build imports torch."""
+    names = frameworks.to_install(release.framework).companions
+    pins = {pin: pin.partition(AT) for pin in release.requirements}
+    return [pin for pin, (name, _, address) in pins.items() if name in names and address.startswith(GIT)]
+
+
+def _build_environment(release: Release) -> dict[str, str]:
+    """What a build from source is given beside what the user has set; nothing where wheels are installed."""
+    if not release.is_built:
+        return {}
+    chosen = frameworks.to_install(release.framework).build_environment
+    return {
+        name: value
+        for name, value in chosen.items()
+        if name not in os.environ and (not name.endswith(_LAUNCHER) or shutil.which(value))
+    }
 
 
 def run(

@@ -365,7 +365,10 @@ def test_the_command_says_how_to_measure_them(root, folder, address, command, mo
             ("torch", "--nightly", "2026-11-01", "--wheel", "torch.whl"),
             "by one of --python, --wheel, --git and --nightly",
         ),
-        (("flux", "--nightly", "2026-11-01"), "passtime knows of no nightlies of flux: name their index by --index"),
+        (
+            ("tinygrad", "--nightly", "2026-11-01"),
+            "passtime knows of no nightlies of tinygrad: name their index by --index",
+        ),
         (("other", "--nightly", "2026-11-01"), "unknown framework 'other'"),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.table import Column, Table
 
-from passtime import places, terminal
+from passtime import frameworks, places, terminal
 from passtime.errors import PasstimeError
 from passtime.timeline import index, local, manifest, nightly, repository, source
 from passtime.timeline.manifest import Release
@@ -37,9 +37,8 @@ def list_(branch: str | None) -> None:
     table = Table(Column("release", no_wrap=True), "date", "branch", "runs on", "pins", "installed", box=None)
     for release in manifest.load(places.root()).releases:
         if branch in (None, release.branch):
-            pins = ", ".join(
-                pin for pin in release.requirements if not pin.lower().startswith(f"{release.framework}==")
-            )
+            own = f"{frameworks.to_install(release.framework).package}=="
+            pins = ", ".join(pin for pin in release.requirements if not pin.startswith(own))
             there = "its own" if release.interpreter else "yes" if release.name in installed else ""
             table.add_row(release.name, f"{release.date:%Y-%m-%d}", release.branch, release.runs_on, pins, there)
     terminal.show(table)
@@ -99,7 +98,7 @@ def update(framework: str | None) -> None:
 @click.option("--nightly", "days", metavar="DATE[..DATE]", help="The framework's nightlies of these days.")
 @click.option("--index", "address", metavar="URL", help="The index of nightlies, where the framework's own is not it.")
 @click.option("--pin", "pins", multiple=True, metavar="NAME==VERSION", help="Installed with each commit; repeatable.")
-@click.option("--runs-on", metavar="3.11", help="The Python for wheels, commits and nightlies.")
+@click.option("--runs-on", metavar="3.11", help="The Python for wheels, commits and nightlies, or the Julia.")
 @click.option("--name", help="What to call an interpreter or wheels: FRAMEWORK-NAME.")
 def add(
     framework: str,
@@ -119,9 +118,16 @@ def add(
     root = places.root()
     if sum(map(bool, (python, wheels, repository, days))) != 1:
         raise PasstimeError("say what to add by one of --python, --wheel, --git and --nightly")
+    language = frameworks.to_install(framework).language
+    if language != "python" and repository is None:
+        raise PasstimeError(
+            f"{framework} runs on {language.capitalize()}: name its commits, by --git, --rev and --runs-on"
+        )
     if repository is not None:
         if revisions is None or runs_on is None or name is not None:
             raise PasstimeError("commits take --rev and --runs-on, and are called by their hashes: no --name")
+        if bad := [pin for pin in pins if "==" not in pin and manifest.AT not in pin]:
+            raise PasstimeError(f"a pin is exact, like numpy==2.0.0: {', '.join(bad)} is not")
         added = source.add(root, framework, repository, revisions, runs_on, pins, every, merges,
                            lambda line: click.echo(line, err=True))  # fmt: skip
     elif days:
@@ -146,8 +152,6 @@ def add(
 
 
 def _add_nightlies(root: Path, framework: str, days: str, address: str | None, runs_on: str | None) -> list[Release]:
-    from passtime import frameworks
-
     known = frameworks.get(framework)
     index_of_nightlies = address or os.environ.get(nightly.INDEX_VARIABLE) or known.nightly_index
     if index_of_nightlies is None:

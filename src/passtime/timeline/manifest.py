@@ -31,6 +31,7 @@ _OPTIONAL = {
 
 # A pin is a version on an index, or, after this, the address of a wheel or of a revision in a git repository.
 AT = " @ "
+GIT = "git+"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Release:
     @property
     def is_built(self) -> bool:
         """Whether a pin is a source tree, which its installer builds."""
-        return any(pin.partition(AT)[2].startswith("git+") for pin in self.requirements)
+        return any(pin.partition(AT)[2].startswith(GIT) for pin in self.requirements)
 
     @property
     def name(self) -> str:

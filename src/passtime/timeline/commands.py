@@ -101,6 +101,9 @@ def update(framework: str | None) -> None:
 @click.option("--pin", "pins", multiple=True, metavar="NAME==VERSION", help="Installed with each commit; repeatable.")
 @click.option("--runs-on", metavar="3.11", help="The Python for wheels, commits and nightlies.")
 @click.option("--name", help="What to call an interpreter or wheels: FRAMEWORK-NAME.")
+@click.option(
+    "--shipped", "is_shipped", is_flag=True, help="Write to the shipped releases, for results that are to be committed."
+)
 def add(
     framework: str,
     python: Path | None,
@@ -114,20 +117,23 @@ def add(
     pins: Sequence[str],
     runs_on: str | None,
     name: str | None,
+    is_shipped: bool,
 ) -> None:
     """Make a build of FRAMEWORK a release of this checkout: an interpreter, wheels, commits of a source, nightlies."""
     root = places.root()
     if sum(map(bool, (python, wheels, repository, days))) != 1:
         raise PasstimeError("say what to add by one of --python, --wheel, --git and --nightly")
+    if is_shipped and (python or wheels):
+        raise PasstimeError("only commits and nightlies can be had by others: no --shipped")
     if repository is not None:
         if revisions is None or runs_on is None or name is not None:
             raise PasstimeError("commits take --rev and --runs-on, and are called by their hashes: no --name")
         added = source.add(root, framework, repository, revisions, runs_on, pins, every, merges,
-                           lambda line: click.echo(line, err=True))  # fmt: skip
+                           lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
     elif days:
         if name is not None:
             raise PasstimeError("nightlies are called by their versions: no --name")
-        added = _add_nightlies(root, framework, days, address, runs_on)
+        added = _add_nightlies(root, framework, days, address, runs_on, is_shipped)
     elif name is None:
         raise PasstimeError("say what to call it by --name")
     elif wheels:
@@ -145,7 +151,9 @@ def add(
         click.echo(f"{len(added)} releases are on the branch {first.branch}: asv run {first.name}^..{last.name}")
 
 
-def _add_nightlies(root: Path, framework: str, days: str, address: str | None, runs_on: str | None) -> list[Release]:
+def _add_nightlies(
+    root: Path, framework: str, days: str, address: str | None, runs_on: str | None, is_shipped: bool
+) -> list[Release]:
     from passtime import frameworks
 
     known = frameworks.get(framework)
@@ -153,7 +161,7 @@ def _add_nightlies(root: Path, framework: str, days: str, address: str | None, r
     if index_of_nightlies is None:
         raise PasstimeError(f"passtime knows of no nightlies of {framework}: name their index by --index")
     return nightly.add(root, framework, days, index_of_nightlies, known.companions, runs_on,
-                       lambda line: click.echo(line, err=True))  # fmt: skip
+                       lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
 
 
 def _build() -> Path:

@@ -30,12 +30,14 @@ def add(
     every: int = 1,
     only_merges: bool = False,
     announce: Callable[[str], None] = lambda line: None,
+    is_shipped: bool = False,
 ) -> list[Release]:
     """Appends a repository's commits in `revisions`, a range as git has it, to the branch `<framework>-main`.
 
     Those on the first line of parents alone, or of these the merges, or every so many. What is there already is left
     as it is. `pins` are installed with each. Gives those that were appended, oldest first. Raises PasstimeError where
     git cannot read the repository or the range, and for commits older than what the branch has: it is append-only.
+    `is_shipped` writes them to the shipped releases, not to the checkout's own.
     """
     address = repository if "://" in repository else Path(repository).expanduser().resolve().as_uri()
     clone = _clone(address, announce)
@@ -51,6 +53,7 @@ def add(
                     requirements=(f"{framework}{manifest.AT}git+{address}@{revision}", *pins))
             for revision, date in chosen
         ],
+        is_shipped,
     )  # fmt: skip
 
 

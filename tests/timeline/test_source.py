@@ -88,10 +88,66 @@ def test_commits_before_those_that_are_there_are_refused(root, tiny):
 
 
 def test_a_committers_wrong_clock_changes_no_order(root, tiny):
-    """A commit that is dated before its parent gets its parent's date."""
+    """A commit that is dated before its parent comes a second after it: on a chart by date it is a point of its own."""
     wrong = tiny.commit("2025-01-01T00:00:00Z")
     assert added(root, tiny, "main")[-1] == wrong
-    assert f"{manifest.load(root).get(f'tinyframework-{wrong[:12]}').date:%Y-%m-%d}" == "2026-01-05"
+    assert manifest.load(root).get(f"tinyframework-{wrong[:12]}").date.isoformat() == "2026-01-05T00:00:01+00:00"
+
+
+@pytest.fixture
+def public(tiny, monkeypatch):
+    """The address by which others reach the repository; here git takes it from its folder."""
+    address = "https://example.org/tiny"
+    for name, value in (("COUNT", "1"), ("KEY_0", f"url.{tiny.path}.insteadOf"), ("VALUE_0", address)):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    return address
+
+
+def shipped(root, address, revisions):
+    found = source.add(root, "tinyframework", address, revisions, "3.11", is_shipped=True)
+    return [release.revision for release in found]
+
+
+def test_shipped_commits_are_in_every_checkout(root, tiny, public):
+    """They are written beside the shipped releases, with the public address, and appended to as any branch is."""
+    assert shipped(root, public, "main~4..main~2") == tiny.hashes[1:3]
+    timeline = places.timeline_repository(root)
+    repository.build(manifest.load(root), timeline)
+    before = repository.tags(timeline)
+    assert shipped(root, public, "main~4..main") == tiny.hashes[3:]
+    assert not places.local_releases(root).exists()
+    listed = manifest.read(places.shipped_releases())
+    assert {release.requirements for release in listed} == {
+        (f"tinyframework @ git+{public}@{revision}",) for revision in tiny.hashes[1:]
+    }
+    repository.build(manifest.load(root), timeline)
+    assert repository.tags(timeline).items() > before.items()
+    with pytest.raises(PasstimeError, match="a branch is append-only, start from its newest"):
+        shipped(root, public, "main")
+    assert manifest.read(places.shipped_releases()) == listed
+
+
+def test_what_a_checkout_has_of_its_own_ships_with_the_same_hash(root, tiny, public):
+    """Not before its own entries are gone, which would come after the shipped ones; results that it has then stay."""
+    source.add(root, "tinyframework", public, "main~2..main", "3.11")
+    timeline = places.timeline_repository(root)
+    repository.build(manifest.load(root), timeline)
+    before = repository.tags(timeline)
+    own = places.local_releases(root)
+    with pytest.raises(PasstimeError, match=f"is on tinyframework-main too, in {own}, .*: remove it there first"):
+        shipped(root, public, "main~2..main")
+    assert places.shipped_releases().read_text() == ""
+    own.unlink()
+    assert shipped(root, public, "main~2..main") == tiny.hashes[3:]
+    repository.build(manifest.load(root), timeline)
+    assert repository.tags(timeline) == before
+
+
+def test_a_repository_of_this_machine_does_not_ship(root, tiny):
+    """Others could not install its commits."""
+    with pytest.raises(PasstimeError, match="is on this machine alone: ship what has an address that others can read"):
+        shipped(root, str(tiny.path), "main")
+    assert places.shipped_releases().read_text() == ""
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,9 @@ def update(framework: str | None) -> None:
 @click.option("--pin", "pins", multiple=True, metavar="NAME==VERSION", help="Installed with each commit; repeatable.")
 @click.option("--runs-on", metavar="3.11", help="The Python for wheels, commits and nightlies, or the Julia.")
 @click.option("--name", help="What to call an interpreter or wheels: FRAMEWORK-NAME.")
+@click.option(
+    "--shipped", "is_shipped", is_flag=True, help="Write to the shipped releases, for results that are to be committed."
+)
 def add(
     framework: str,
     python: Path | None,
@@ -113,11 +116,14 @@ def add(
     pins: Sequence[str],
     runs_on: str | None,
     name: str | None,
+    is_shipped: bool,
 ) -> None:
     """Make a build of FRAMEWORK a release of this checkout: an interpreter, wheels, commits of a source, nightlies."""
     root = places.root()
     if sum(map(bool, (python, wheels, repository, days))) != 1:
         raise PasstimeError("say what to add by one of --python, --wheel, --git and --nightly")
+    if is_shipped and (python or wheels):
+        raise PasstimeError("only commits and nightlies can be had by others: no --shipped")
     language = frameworks.to_install(framework).language
     if language != "python" and repository is None:
         raise PasstimeError(
@@ -129,11 +135,11 @@ def add(
         if bad := [pin for pin in pins if "==" not in pin and manifest.AT not in pin]:
             raise PasstimeError(f"a pin is exact, like numpy==2.0.0: {', '.join(bad)} is not")
         added = source.add(root, framework, repository, revisions, runs_on, pins, every, merges,
-                           lambda line: click.echo(line, err=True))  # fmt: skip
+                           lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
     elif days:
         if name is not None:
             raise PasstimeError("nightlies are called by their versions: no --name")
-        added = _add_nightlies(root, framework, days, address, runs_on)
+        added = _add_nightlies(root, framework, days, address, runs_on, is_shipped)
     elif name is None:
         raise PasstimeError("say what to call it by --name")
     elif wheels:
@@ -151,13 +157,15 @@ def add(
         click.echo(f"{len(added)} releases are on the branch {first.branch}: asv run {first.name}^..{last.name}")
 
 
-def _add_nightlies(root: Path, framework: str, days: str, address: str | None, runs_on: str | None) -> list[Release]:
+def _add_nightlies(
+    root: Path, framework: str, days: str, address: str | None, runs_on: str | None, is_shipped: bool
+) -> list[Release]:
     known = frameworks.get(framework)
     index_of_nightlies = address or os.environ.get(nightly.INDEX_VARIABLE) or known.nightly_index
     if index_of_nightlies is None:
         raise PasstimeError(f"passtime knows of no nightlies of {framework}: name their index by --index")
     return nightly.add(root, framework, days, index_of_nightlies, known.companions, runs_on,
-                       lambda line: click.echo(line, err=True))  # fmt: skip
+                       lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
 
 
 def _build() -> Path:

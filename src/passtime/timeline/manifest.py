@@ -67,6 +67,27 @@ class Release:
         return f"{self.framework}-{self.version}"
 
     @property
+    def is_published(self) -> bool:
+        """Whether it is what its developers call a release; commits, nightlies and own builds have other branches."""
+        return self.branch == self.framework
+
+    @property
+    def page(self) -> str | None:
+        """A source commit's own page, as GitHub addresses them; None where others cannot open it."""
+        web = self._web
+        return f"{web}/commit/{self.revision}" if web else None
+
+    def comparison(self, other: Release) -> str | None:
+        """The page with what lies between this commit and a later one of its repository."""
+        web = self._web
+        return f"{web}/compare/{self.revision}...{other.revision}" if web and web == other._web else None
+
+    @property
+    def _web(self) -> str | None:
+        repository = self.repository or ""
+        return repository.removesuffix(".git") if repository.startswith("https://") else None
+
+    @property
     def runs_on(self) -> str:
         """The language of its runtime and its version, "" where it does not say: `Python 3.11`, `Julia 1.10`."""
         if self.julia is not None:

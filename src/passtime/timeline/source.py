@@ -30,13 +30,15 @@ def add(
     every: int = 1,
     only_merges: bool = False,
     announce: Callable[[str], None] = lambda line: None,
+    is_shipped: bool = False,
 ) -> list[Release]:
     """Appends a repository's commits in `revisions`, a range as git has it, to the branch `<framework>-main`.
 
     Those on the first line of parents alone, or of these the merges, or every so many. What is there already is left
     as it is. Each runs on that version of the framework's language, with `pins` beside it. Gives those that were
     appended, oldest first. Raises PasstimeError where git cannot read the repository or the range, and for commits
-    older than what the branch has: it is append-only.
+    older than what the branch has: it is append-only. `is_shipped` writes them to the shipped releases, not to the
+    checkout's own.
     """
     address = repository if "://" in repository else Path(repository).expanduser().resolve().as_uri()
     clone = _clone(address, announce)
@@ -62,6 +64,7 @@ def add(
             )
             for revision, date in chosen
         ],
+        is_shipped,
     )
 
 

@@ -380,6 +380,7 @@ def test_the_command_says_how_to_measure_them(root, folder, address, command, mo
             ("torch", "--wheel", "torch.whl", "--shipped"),
             "only commits and nightlies can be had by others: no --shipped",
         ),
+        (
             ("tinygrad", "--nightly", "2026-11-01"),
             "passtime knows of no nightlies of tinygrad: name their index by --index",
         ),

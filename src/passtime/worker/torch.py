@@ -24,8 +24,10 @@ from passtime.worker import nvml, protocol
 try:
     import torchvision  # type: ignore[import-not-found, unused-ignore]
     import torchvision.models  # type: ignore[import-not-found, unused-ignore]
-except ImportError:  # someone's own build of torch may have none; layers need none
-    torchvision = None
+except ModuleNotFoundError as error:
+    if error.name != "torchvision":  # it is there and broken: its models are not what the release lacks
+        raise
+    torchvision = None  # someone's own build of torch may have none; layers need none
 
 FRAMEWORK = "torch"
 VERSION = str(torch.__version__).partition("+")[0]

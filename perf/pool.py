@@ -7,6 +7,8 @@ an interrupt costs a round.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +44,29 @@ def read(path: Path) -> list[Session]:
     """The whole rounds of a pool, in the order taken."""
     text = path.read_text("utf-8") if path.exists() else ""
     return [Session(**json.loads(line)) for line in text.splitlines()]
+
+
+def as_sampled_now(session: Session) -> Session:
+    """The session as it would have been by today's policy, where it was taken by one with more samples, and longer.
+
+    What is left out are the last samples, each as long as its longest pass.
+    """
+    policy = sampling.policy_for_verdict()
+    steps = [max(sample) for sample in zip(*session.samples.values(), strict=True)]
+    spent = list(itertools.accumulate(steps))
+    count = next(
+        (
+            number
+            for number in range(int(policy["minimum_samples"]), len(steps))
+            if spent[number - 1] >= policy["maximum_seconds"]
+        ),
+        len(steps),
+    )
+    return dataclasses.replace(
+        session,
+        seconds=session.seconds - sum(steps[count:]),
+        samples={name: samples[:count] for name, samples in session.samples.items()},
+    )
 
 
 def grow(

@@ -1,11 +1,13 @@
-// A workload's passes over all releases of all frameworks, by date; or one pass of all models, a small chart each.
+// A workload's passes over all releases of all frameworks, by date, or of one branch; or one pass of all models, a small
+// chart each.
 
 import * as address from "./address.js";
 import * as data from "./data.js";
-import { choice, make, Notes, tick } from "./elements.js";
+import { choice, make, named, Notes, tick } from "./elements.js";
 import * as numbers from "./numbers.js";
 
 const ALL_MODELS = "all models";
+const ALL_BRANCHES = "all branches";
 const DASHES = [null, [8, 5], [2, 3], [10, 4, 2, 4]];
 const SMALL_HEIGHT = 190;
 const HEIGHT = 480;
@@ -19,13 +21,16 @@ export async function show(fields, index) {
   const others = index.machines.filter((other) => other !== machine && other.devices[device]);
   const wanted = fields.machines ?? others.filter(({ imported }) => imported).map(({ name }) => name);
   const machines = [machine, ...others.filter(({ name }) => wanted.includes(name))];
+  const branches = [...new Set(index.releases.map(({ branch }) => branch))].sort((a, b) => (b === "torch") - (a === "torch"));
+  const branch = branches.includes(fields.branch) ? fields.branch : ALL_BRANCHES;
   loadStyle();
   const { draw } = await import("./chart.js");
-  const view = { index, device, isLog, draw, machines, machine };
+  const view = { index, device, isLog, draw, machines, machine, branches: branch === ALL_BRANCHES ? branches : [branch] };
   const passes = chosen.length ? chosen : workload === ALL_MODELS ? ["total"] : index.passes;
   const controls = make("div", { class: "choices" },
     choice("Workload", grouped(measured, index), workload, (name) => address.go({ workload: name, passes: null })),
     passTicks(passes, index, workload),
+    choice("Branch", [ALL_BRANCHES, ...branches], branch, (name) => address.go({ branch: name === ALL_BRANCHES ? null : name })),
     choice("Scale", ["log", "linear"], isLog ? "log" : "linear", (name) => address.go({ scale: name })),
     others.length ? make("fieldset", {}, make("legend", {}, "Also"), others.map(({ name }) =>
       tick(name, wanted.includes(name), (isTicked) =>
@@ -58,43 +63,49 @@ function passTicks(passes, index, workload) {
 
 async function one(workload, passes, view) {
   const lines = await linesOf(workload, passes, view);
+  if (!lines.length) return nothing(workload, view);
   const place = make("div", { class: "chart" });
   return {
     elements: [make("figure", {}, make("figcaption", {}, `${workload}: time by release date; the band is the samples’ interquartile range`),
-      place, legend(lines)), values(workload, lines, passes)],
+      place, legend(lines)), values(workload, lines, passes, view.index)],
     drawn: () => view.draw(place, lines, { isLog: view.isLog, height: HEIGHT, hasNames: true,
       label: `${workload}, ${passes.join(", ")}, by release date; the same numbers are in the table below` }),
   };
 }
 
+function nothing(asked, { branches, machines }) {
+  return { elements: [make("p", {}, `There are no times of ${asked} on ${branches.join(", ")} of ${machines.map(({ name }) => name).join(", ")}.`)] };
+}
+
 async function smallMultiples(workloads, pass, view) {
-  const all = await Promise.all(workloads.map((workload) => linesOf(workload, [pass], view)));
-  const places = workloads.map(() => make("div", { class: "chart" }));
+  const found = await Promise.all(workloads.map(async (workload) => ({ workload, lines: await linesOf(workload, [pass], view) })));
+  const timed = found.filter(({ lines }) => lines.length);
+  if (!timed.length) return nothing(`a model’s ${pass}`, view);
+  const places = timed.map(() => make("div", { class: "chart" }));
   return {
     elements: [
       make("p", { class: "legend" }, `${pass}, by release date; choose one for its passes and release names.`),
-      make("div", { class: "multiples" }, workloads.map((workload, number) =>
+      make("div", { class: "multiples" }, timed.map(({ workload }, number) =>
         make("figure", {}, make("figcaption", {}, make("a", { href: address.to({ workload, passes: null }) }, workload)), places[number]))),
-      legend(all.toSorted((a, b) => b.length - a.length)[0] ?? []),
+      legend(timed.map(({ lines }) => lines).toSorted((a, b) => b.length - a.length)[0] ?? []),
     ],
     drawn: () => places.forEach((place, number) =>
-      view.draw(place, all[number], { isLog: view.isLog, height: SMALL_HEIGHT, hasNames: false, label: `${workloads[number]}, ${pass}, by release date` })),
+      view.draw(place, timed[number].lines, { isLog: view.isLog, height: SMALL_HEIGHT, hasNames: false, label: `${timed[number].workload}, ${pass}, by release date` })),
   };
 }
 
-/** A line for each pass, framework and machine. */
-async function linesOf(workload, passes, { index, device, machines, machine }) {
+/** A line for each pass, branch and machine: a framework's commits are beside its releases. */
+async function linesOf(workload, passes, { index, device, machines, machine, branches }) {
   const having = machines.filter(({ devices }) => devices[device].workloads.includes(workload));
   const histories = await Promise.all(having.map(({ name }) => data.workload(name, workload)));
-  const frameworks = [...new Set(index.releases.map(({ framework }) => framework))].sort((a, b) => (b === "torch") - (a === "torch"));
-  return having.flatMap((where, number) => passes.flatMap((pass) => frameworks.flatMap((framework, at) => {
+  return having.flatMap((where, number) => passes.flatMap((pass) => branches.flatMap((branch, at) => {
     const times = histories[number][device]?.[pass] ?? {};
     const points = index.releases
-      .filter((release) => release.framework === framework && times[release.name])
+      .filter((release) => release.branch === branch && times[release.name])
       .map((release) => ({ at: Date.parse(release.date) / 1000, name: release.name, time: times[release.name] }));
     if (!points.length) return [];
-    return [{ pass, framework, machine: where.name, dash: DASHES[at % DASHES.length], isHollow: where !== machine, points,
-              label: `${framework} ${pass}${where === machine ? "" : `, ${where.name}`}` }];
+    return [{ pass, machine: where.name, dash: DASHES[at % DASHES.length], isHollow: where !== machine, points,
+              label: `${branch} ${pass}${where === machine ? "" : `, ${where.name}`}` }];
   })));
 }
 
@@ -106,7 +117,7 @@ function legend(lines) {
 }
 
 /** What the chart shows, as a table. */
-function values(workload, lines, passes) {
+function values(workload, lines, passes, index) {
   const rows = new Map();
   const notes = new Notes("values");
   for (const { pass, machine, points } of lines) {
@@ -121,7 +132,7 @@ function values(workload, lines, passes) {
     make("caption", {}, `${workload} by release`),
     make("thead", {}, make("tr", {}, ["Release", "Date", "Machine", ...passes].map((title) => make("th", { scope: "col" }, title)))),
     make("tbody", {}, ordered.map(({ at, name, machine, times }) => make("tr", {},
-      make("th", { scope: "row" }, name),
+      make("th", { scope: "row" }, named(name, index)),
       make("td", {}, new Date(at * 1000).toISOString().slice(0, 10)),
       make("td", {}, machine),
       passes.map((pass) => make("td", { class: "number" },

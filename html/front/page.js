@@ -22,6 +22,20 @@ function completed(index) {
   return { ...fields, view, machine, device };
 }
 
+/** asv's pages call a release by its commit in the timeline: to a framework's own commit's page, or that release's tables. */
+function forward(index) {
+  const { commit } = address.read();
+  const release = commit && index.releases.find((one) => commit.startsWith(one.commit));
+  if (!release) return false;
+  if (release.page) {
+    location.replace(release.page);
+  } else {
+    const machine = index.machines.find(({ devices }) => Object.values(devices).some(({ releases }) => releases.includes(release.name)));
+    address.replace({ commit: null, machine: machine.name, releases: [release.name] });
+  }
+  return true;
+}
+
 async function draw() {
   const turn = (drawing += 1);
   drawn = location.search;
@@ -34,6 +48,7 @@ async function draw() {
       content.replaceChildren(make("p", { id: "state" }, "Nothing was measured yet: asv run measures, asv publish shows it here."));
       return;
     }
+    if (forward(index)) return;
     const fields = completed(index);
     drawViews(fields);
     const { show } = await VIEWS[fields.view].load();

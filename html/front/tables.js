@@ -3,7 +3,7 @@
 import * as address from "./address.js";
 import { colour, combined, LEVEL, ratio, workDiffers } from "./compare.js";
 import * as data from "./data.js";
-import { choice, make, Notes, sorter } from "./elements.js";
+import { choice, make, named, Notes, sorter } from "./elements.js";
 import { exports } from "./export.js";
 import * as numbers from "./numbers.js";
 
@@ -17,6 +17,7 @@ export async function show(fields, index) {
   const base = names.includes(fields.base) ? fields.base : names[0];
   const releases = await Promise.all(names.map((name) => data.release(machine.name, name)));
   const frameworks = Object.fromEntries(index.releases.map(({ name, framework }) => [name, framework]));
+  const branches = Object.fromEntries(index.releases.map(({ name, branch }) => [name, branch]));
   const sort = { key: fields.sort ?? "", descending: fields.descending === "yes" };
   const view = { device, index, releases, frameworks, sort, base: releases.find(({ release }) => release === base) };
   const tables = [["Models", index.models], ["Layers", index.layers]].map(([title, workloads]) => table(title, workloads, view));
@@ -24,7 +25,7 @@ export async function show(fields, index) {
   return {
     title: `${machine.name}, ${device}`,
     elements: [
-      picker(names, base, available, frameworks),
+      picker(names, base, available, branches),
       ...tables.flatMap(({ elements }) => elements),
       exports(records, `passtime-${machine.name}-${device}`),
       make("p", { class: "legend" },
@@ -34,17 +35,19 @@ export async function show(fields, index) {
   };
 }
 
-/** Each framework's newest release on the machine, in the order in which the frameworks appear. */
+/** Each framework's newest release on the machine, in the order in which the frameworks appear; no commit or nightly, if it has another. */
 function newest(available, index) {
-  const found = {};
-  for (const { name, framework } of index.releases) if (available.includes(name)) found[framework] = name;
-  const first = Object.keys(found).sort((one, other) => (other === "torch") - (one === "torch"));
-  return first.map((framework) => found[framework]);
+  const there = index.releases.filter(({ name }) => available.includes(name));
+  const frameworks = [...new Set(there.map(({ framework }) => framework))].sort((one, other) => (other === "torch") - (one === "torch"));
+  return frameworks.map((framework) => {
+    const its = there.filter((release) => release.framework === framework);
+    return (its.findLast(({ branch }) => branch === framework) ?? its.at(-1)).name;
+  });
 }
 
-function picker(names, base, available, frameworks) {
+function picker(names, base, available, branches) {
   const addable = {};
-  for (const name of [...available].reverse()) if (!names.includes(name)) (addable[frameworks[name]] ??= []).push(name);
+  for (const name of [...available].reverse()) if (!names.includes(name)) (addable[branches[name]] ??= []).push(name);
   return make("div", { class: "choices" },
     make("ul", { class: "chosen", "aria-label": "Releases" }, names.map((name) => make("li", {}, name,
       make("button", { type: "button", "aria-label": `remove ${name}`, disabled: names.length === 1,
@@ -72,7 +75,7 @@ function table(title, workloads, view) {
     above = one.workload;
     return make("tr", { class: isRepeated ? false : "first" },
       make("th", { scope: "row", class: isRepeated ? "repeated" : false }, one.workload),
-      make("td", {}, one.release, one.care ? [" ", notes.cite(one.care)] : null),
+      make("td", {}, named(one.release, index), one.care ? [" ", notes.cite(one.care)] : null),
       one.cells.map((cell) => cellsOf(cell, one, notes)));
   }));
   return {

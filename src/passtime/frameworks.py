@@ -1,4 +1,4 @@
-"""The one registry of frameworks: which adapter times a framework, and how its worker is started.
+"""The one registry of frameworks: how a framework is installed, which adapter times it, how its worker is started.
 
 A new framework is one adapter under `worker/` and one entry here, beside its releases in `timeline/releases.toml`.
 """
@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from passtime.errors import PasstimeError
-from passtime.runtimes.store import Runtime
 from passtime.worker.supervisor import Worker
+
+if TYPE_CHECKING:  # runtimes are made by what stands here
+    from passtime.runtimes.store import Runtime
 
 _WORKER = Path(__file__).parent / "worker"
 _LAUNCH = str(_WORKER / "launch.py")
@@ -34,16 +37,29 @@ class Framework:
 
     `adapter` is the worker's code that knows the framework; `command` gives the command line of a worker in a
     runtime, which listens at a socket. `thread_variables` are set to the number of threads: what the libraries under
-    the framework read when they are loaded. `nightly_index` is the package index of its nightlies, `companions` the
-    packages there that are built for one of them.
+    the framework read when they are loaded.
+
+    `language` is the key under which a release says what version of `python` or `julia` it runs on, `package` what its
+    package manager calls the framework. `cpu_index` has builds for machines without a GPU, beside the package index.
+    `nightly_index` is the package index of its nightlies, `companions` the packages that are built for one build of
+    it. `build_environment` is set where it is built from its source, but for what the user has set, and for a
+    compiler's launcher that is not here.
     """
 
     name: str
     adapter: Path
     command: Callable[[Runtime, Path, Path], list[str]] = _python_worker
     thread_variables: tuple[str, ...] = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    language: str = "python"
+    package_name: str | None = None
+    cpu_index: str | None = None
     nightly_index: str | None = None
     companions: tuple[str, ...] = ()
+    build_environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def package(self) -> str:
+        return self.package_name or self.name
 
     def worker_command(self, runtime: Runtime, socket: Path) -> list[str]:
         """The command line that starts this framework's worker in `runtime`, listening at `socket`."""
@@ -59,16 +75,34 @@ class Framework:
         return {**dict.fromkeys(self.thread_variables, str(threads)), **runtime.environment}
 
 
+# For the CPU, and without what no pass runs: docs/pytorch-from-source.md. What makes passes fast is as in the wheels.
+_TORCH_BUILD = {
+    **dict.fromkeys(("USE_CUDA", "USE_ROCM", "USE_XPU", "USE_DISTRIBUTED", "BUILD_TEST"), "0"),
+    **dict.fromkeys(("CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER"), "ccache"),
+    # Each commit is built in a folder of its own, whose name must not make a file of it another one.
+    "CCACHE_BASEDIR": "/",
+    "CCACHE_NOHASHDIR": "1",
+}
+
 FRAMEWORKS: dict[str, Framework] = {
     framework.name: framework
     for framework in [
         Framework(
             "torch",
             _WORKER / "torch.py",
+            cpu_index="https://download.pytorch.org/whl/cpu/",
             nightly_index="https://download.pytorch.org/whl/nightly/cpu/",
             companions=("torchvision",),
+            build_environment=_TORCH_BUILD,
         ),
-        Framework("flux", _WORKER / "flux/main.jl", _julia_worker, ("JULIA_NUM_THREADS", "OPENBLAS_NUM_THREADS")),
+        Framework(
+            "flux",
+            _WORKER / "flux/main.jl",
+            _julia_worker,
+            ("JULIA_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+            language="julia",
+            package_name="Flux",
+        ),
         Framework("tinygrad", _WORKER / "tinygrad.py", thread_variables=("NUM_CPU_THREADS", "CPU_COUNT")),
     ]
 }
@@ -80,3 +114,8 @@ def get(name: str) -> Framework:
         return FRAMEWORKS[name]
     except KeyError:
         raise PasstimeError(f"unknown framework {name!r}: passtime knows {', '.join(sorted(FRAMEWORKS))}") from None
+
+
+def to_install(name: str) -> Framework:
+    """The same; a name that is not registered is that of a Python package, which is installed and cannot be timed."""
+    return FRAMEWORKS.get(name) or Framework(name, _WORKER / f"{name}.py")

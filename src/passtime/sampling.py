@@ -49,7 +49,7 @@ def policy_for_verdict() -> dict[str, float]:
 
     How much sessions differ decides then, not how sure each is of its own median: they are kept short.
     """
-    return {**policy(), "minimum_samples": 3, "minimum_long_samples": 2, "maximum_seconds": 0.25}
+    return {**policy(), "minimum_samples": 2, "minimum_long_samples": 2, "maximum_seconds": 0.25}
 
 
 def physical_cores() -> int:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from asv import util
 
+from passtime.timeline.manifest import Release
+
 # Keys of a session's line, beside what the worker said of itself.
 QUICK = "quick"  # a session of --quick: good enough for an empty cell, never in the place of a real one
 FAILURE = "failure"  # why the last attempt gave nothing
@@ -36,6 +38,12 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.benchmark}({', '.join(self.params)})" if self.params else self.benchmark
+
+
+def said_of_release(release: Release) -> dict[str, str]:
+    """What a session's line says of the release: its name and date, and which commit it is where it is one."""
+    said = {"release": release.name, "release_date": release.date.isoformat()}
+    return said if release.revision is None else {**said, "revision": release.revision}
 
 
 def cells_of(benchmark: dict) -> list[Cell]:

@@ -15,7 +15,7 @@ from asv.results import Results
 
 from passtime import places
 from passtime.errors import PasstimeError
-from passtime.sessions import DOUBTS, IMPORTED, PAIR, SAMPLES, Sessions, cells_of
+from passtime.sessions import DOUBTS, IMPORTED, PAIR, SAMPLES, WORKER, Sessions, cells_of
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
@@ -24,6 +24,9 @@ PASSES = ("forward", "backward", "total", "inference")
 # Workload, device, pass.
 Place = tuple[str, str, str]
 
+
+# A reason to believe a change of such a time less, not the time itself.
+ONE_WORKER = "its sessions had one worker, and how much workers differ is not in the interval"
 
 # More than this of a CPU went to other programs while it was measured: enough to slow a pass that uses all of them.
 _BUSY_CPUS = 0.1
@@ -58,6 +61,11 @@ class Measured:
         """In a pass, the median over sessions; None where not all have recorded it."""
         found = [line[_PAGE_FAULTS] for line in self.provenance if _PAGE_FAULTS in line]
         return statistics.median(found) if found and len(found) == len(self.provenance) else None
+
+    @property
+    def has_one_worker(self) -> bool:
+        """Whether its sessions shared one worker, as all did before workers had names: docs/decisions/0022."""
+        return bool(self.sessions) and not all(WORKER in line for line in self.provenance)
 
     @property
     def pairs(self) -> dict[str, tuple[float, ...]]:

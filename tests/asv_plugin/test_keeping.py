@@ -7,6 +7,7 @@ import os
 import re
 import select
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,28 @@ from fake import adapter
 from fake.project import DEADLINE_SECONDS, Project
 
 from asv_plugin.conftest import await_session
+
+JULIA = Path(__file__).parents[1] / "fake/julia"
+# A release that is installed by a Julia.
+HANGING = """
+[[release]]
+framework = "flux"
+version = "9.9"
+date = 2029-01-01T00:00:00Z
+julia = "1.10"
+requirements = ["Flux==9.9"]
+"""
+
+# A commit of the fake framework's own repository, wherever it was built.
+COMMIT = """
+[[release]]
+framework = "fake"
+version = "{revision:.12}"
+branch = "fake-main"
+date = 2029-01-01T00:00:00Z
+interpreter = "{python}"
+revision = "{revision}"
+"""
 
 ONE_ROUND = ("-a", "rounds=1")
 FORWARD = ("-b", r"time_forward\(.*'cpu'")  # three cells: dense, resnet18, resnet50
@@ -162,6 +185,30 @@ def await_ends(descriptors: list[int]) -> None:
     for descriptor in descriptors:
         assert select.select([descriptor], [], [], DEADLINE_SECONDS)[0]
         os.close(descriptor)
+
+
+def test_an_install_that_hangs_is_ended(project):
+    """An install ends with one line once it takes longer than asv's setting allows, and the others are measured."""
+    settings = project.root / "asv.conf.json"
+    settings.write_text(re.sub(r'("install_timeout": )\d+', r"\g<1>2", settings.read_text("utf-8")), "utf-8")
+    with open(project.root / "releases.toml", "a", encoding="utf-8") as manifest:
+        manifest.write(HANGING)
+    julia = {"PASSTIME_JULIA": str(JULIA), "FAKE_JULIA_LOG": str(project.root / "said"), "FAKE_JULIA_HANGS": "1"}
+    printed = project.asv("run", "flux-9.9 fake-1.0", *FORWARD, *ONE_ROUND, expect=2, **julia)
+    assert len([line for line in printed.splitlines() if "flux-9.9 is not installed within 2 s" in line]) == 1
+    assert measured_cells(printed) == [DENSE, RESNET18, RESNET50]
+
+
+def test_a_session_says_which_commit_it_measured(project):
+    """A release's date is in its provenance, and of a source commit its hash."""
+    revision = f"{4:012}{0:028}"
+    with open(project.root / "releases.toml", "a", encoding="utf-8") as manifest:
+        manifest.write(COMMIT.format(python=sys.executable, revision=revision))
+    run(project, f"fake-1.0 fake-{revision[:12]}", "-b", "Layer.time_forward", *ONE_ROUND)
+    assert {line["revision"] for line in project.sessions(f"fake-{revision[:12]}")} == {revision}
+    (session,) = project.sessions("fake-1.0")
+    assert "revision" not in session
+    assert session["release_date"] == "2021-01-01T00:00:00+00:00"
 
 
 def test_a_failed_install_keeps_values_and_stops_no_other(project):

@@ -67,12 +67,16 @@ def test_a_release_is_nearer_to_one_end(low, high, verdict, answer):
 
 
 def test_a_slow_release_is_found_by_measuring(project):
-    """The step is named, with the evidence of each that was visited; nothing else is measured."""
+    """The step is named, with the evidence of each that was visited, at the end of both; nothing else is measured."""
     releases = ("fake-1.0", "fake-1.1", "fake-1.2", "fake-2.0", "fake-2.1")
     project.write_releases(missing=(), names=releases)
     said = project.passtime("bisect", "fake-1.0", "fake-2.1", r"time_total\('resnet18'")
     assert "fake-2.1: resnet18 total on cpu, +10 %" in said
-    assert said.endswith("fake-2.0 is the first that is slower; fake-1.2, before it, is not\n")
+    *visited, conclusion, good, bad = said.splitlines()
+    assert conclusion == "fake-2.0 is the first that is slower; fake-1.2, before it, is not"
+    assert good.startswith("fake-1.2: resnet18 total on cpu, ")
+    assert bad.startswith("fake-2.0: resnet18 total on cpu, +10 %")
+    assert {good, bad} < {*visited}
     assert not [*project.results.glob(f"*/{project.commit_of('fake-1.1')[:8]}-*")]
 
 
@@ -103,5 +107,5 @@ def test_the_frameworks_own_commits_are_linked():
         Release("tiny", digit * 12, DATE, "tiny-main", repository="https://example.org/tiny.git", revision=digit * 40)
         for digit in "ab"
     )
-    said = bisect._conclusion(bisect.Found(one, two, ())).splitlines()
-    assert said[1:] == ["b" * 40, f"https://example.org/tiny/compare/{'a' * 40}...{'b' * 40}"]
+    said = bisect._conclusion(bisect.Found(one, two, ()), {two.name: "+10 %"}).splitlines()
+    assert said[1:] == ["b" * 40, f"https://example.org/tiny/compare/{'a' * 40}...{'b' * 40}", "+10 %"]

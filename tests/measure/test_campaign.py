@@ -128,14 +128,14 @@ def test_what_one_release_lacks_is_left_out():
 
 
 def test_looking_again_and_again_does_not_raise_false_alarms():
-    """Of 1000 passes without a change, each looked at eight times until it is settled, fewer than 1 % are called."""
+    """Of 500 passes without a change, each looked at after every pair until settled, fewer than 1 % are called."""
     alarms = 0
-    for seed in range(50):
+    for seed in range(25):
         items = [Item(f"net{number}", "cpu", "inference") for number in range(20)]
         one = campaign(*items)
         measured(one, Machine(dict.fromkeys(items, 0.0), noise=0.03, seed=seed))
         alarms += sum(verdict in (judge.SLOWER, judge.FASTER) for verdict in one.verdicts.values())
-    assert alarms < 10
+    assert alarms < 5
 
 
 def test_a_small_change_is_found():

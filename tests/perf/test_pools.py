@@ -114,6 +114,12 @@ def test_a_pool_is_read_as_it_was_written(tmp_path):
     assert pool.read(path) == [session(1.0), session(2.0)]
 
 
+def test_a_longer_session_is_cut_to_what_is_sampled_now():
+    """Two samples that lasted long enough are kept, and the time of what is left out is not spent; short ones stay."""
+    assert pool.as_sampled_now(session(0.2)) == session(0.2, samples=2, lasting=1.8)
+    assert pool.as_sampled_now(session(0.01, samples=9)) == session(0.01, samples=9)
+
+
 class Clock:
     """Each look at it takes a second."""
 
@@ -160,4 +166,4 @@ def test_times_of_asvs_processes_are_told_from_its_start(monkeypatch):
     walls = iter([20.0, 40.0])
     monkeypatch.setattr(detection.sweep_sides, "run_plain", lambda *_: next(walls))
     found = detection.asv_process_seconds(SimpleNamespace(interpreter="python"))
-    assert found == {"process_seconds": 5.0, "start_seconds": 10.0}
+    assert found == {"samples": 2, "process_seconds": 5.0, "start_seconds": 10.0}

@@ -214,6 +214,12 @@ def test_page_faults_may_explain_a_change(visit: Visit) -> None:
     assert not any("page faults" in record["notes"] for record in records if record["reading"] == "cannot tell")
 
 
+def test_workers_may_explain_a_change(visit: Visit) -> None:
+    """A change of results from before each round had a worker of its own says that workers differ."""
+    records = json.loads(exported(visit(UPGRADE), "JSON"))
+    assert all("had one worker" in record["notes"] for record in records)
+
+
 def test_the_filter_keeps_the_keyboard(visit: Visit) -> None:
     """Typing narrows the rows letter by letter without leaving the box."""
     page = visit(UPGRADE)

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from passtime import places, uv
-from passtime.runtimes import install
 from passtime.timeline.manifest import Release
 from tests.fake.wheels import wheel
 
@@ -20,8 +19,8 @@ HERE = ".".join(map(str, sys.version_info[:2]))
 
 
 def release(version: str = "1.0", **fields) -> Release:
-    fields = {"python": HERE, "requirements": (f"fakeframe=={version}",), **fields}
-    return Release("fakeframe", version, datetime(2020, 1, 1, tzinfo=timezone.utc), "fakeframe", **fields)
+    fields = {"framework": "fakeframe", "python": HERE, "requirements": (f"fakeframe=={version}",), **fields}
+    return Release(version=version, date=datetime(2020, 1, 1, tzinfo=timezone.utc), branch="fakeframe", **fields)
 
 
 @pytest.fixture
@@ -40,8 +39,6 @@ def wheels(tmp_path, monkeypatch) -> Path:
         monkeypatch.setenv(f"{tool}_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
-    # A wheel of a few bytes has no CPU build.
-    monkeypatch.setattr(install, "_is_cpu_index_reachable", lambda: False)
     return folder
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from passtime import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import install, interpreters, store
 from tests.fake.wheels import wheel
@@ -115,8 +116,7 @@ def test_an_install_that_is_ended_leaves_no_process_and_no_runtime(
     run = uuid.uuid4().hex
     hidden = "import sys; sys.modules['uv'] = None;" if tool == "pip" else ""
     script = (
-        f"{hidden}from passtime.runtimes import install, store; from tests.runtimes.conftest import release;"
-        "install._is_cpu_index_reachable = lambda: False;"
+        f"{hidden}from passtime.runtimes import store; from tests.runtimes.conftest import release;"
         "store.ensure(release())"
     )
     process = subprocess.Popen(
@@ -192,28 +192,53 @@ def test_an_installer_draws_its_progress_on_a_terminal(tmp_path, monkeypatch):
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 77, 0, 0))
         for name, stream in (("terminal", terminal), ("elsewhere", elsewhere)):
             monkeypatch.setattr(sys, "stderr", stream)
-            install.run(release(), [sys.executable, "-c", tell], tmp_path / name, elsewhere.fileno())
+            attempt = install.Attempt(tmp_path / name, elsewhere.fileno())
+            install.run(release(), [sys.executable, "-c", tell], attempt)
     assert (tmp_path / "terminal").read_text().strip() == "columns 77"
     assert (tmp_path / "elsewhere").read_text().strip() == "columns none"
+
+
+def test_an_install_that_takes_too_long_is_ended(tmp_path):
+    """What its installer started ends with it, and one line says what to raise."""
+    script = (
+        "import subprocess, sys; helper = subprocess.Popen(['cat'], stdin=subprocess.PIPE); print(helper.pid);"
+        "sys.stdout.flush(); helper.wait()"
+    )
+    log = tmp_path / "log"
+    with open(os.devnull) as lock, pytest.raises(PasstimeError) as raised:
+        install.run(release(), [sys.executable, "-c", script], install.Attempt(log, lock.fileno(), 3.0))
+    assert str(raised.value) == (
+        "fakeframe-1.0 is not installed within 3 s: raise install_timeout in asv.conf.json, or let `passtime runtimes "
+        f"install fakeframe-1.0` take its time (all of it in {log})"
+    )
+    await_end(int(log.read_text("utf-8")))
 
 
 class TestCpuBuild:
     """Which build of torch is taken on a machine without a GPU."""
 
+    INDEX = "https://localhost/cpu"
+
     @pytest.fixture(autouse=True)
     def cpu_only(self, wheels, monkeypatch):
+        """No GPU here, and a framework that has an index of CPU builds, which can be reached."""
         monkeypatch.setattr(install, "has_gpu", lambda: False)
-        monkeypatch.setattr(install, "_is_cpu_index_reachable", lambda: True)
+        monkeypatch.setattr(install, "_is_reachable", lambda index: True)
+        self.register(monkeypatch, self.INDEX)
+
+    def register(self, monkeypatch, cpu_index: str | None) -> None:
+        framework = frameworks.Framework("fakeframe", Path("no adapter"), cpu_index=cpu_index)
+        monkeypatch.setitem(frameworks.FRAMEWORKS, "fakeframe", framework)
 
     @pytest.fixture
     def asked(self, monkeypatch) -> list[bool]:
         """Whether each attempt to install asked uv for the CPU build."""
         asked, run = [], install.run
 
-        def note(release, command, log, lock):
+        def note(release, command, *rest):
             if "install" in command:
                 asked.append("--torch-backend" in command)
-            run(release, command, log, lock)
+            run(release, command, *rest)
 
         monkeypatch.setattr(install, "run", note)
         return asked
@@ -229,7 +254,7 @@ class TestCpuBuild:
             links = [f'<a href="{name.replace("+", "%2B")}">{name}</a>' for name in made]
             (folder / "index.html").write_text("\n".join(links))
         index(f"file://{tmp_path}/pypi")
-        monkeypatch.setattr(install, "CPU_INDEX", f"file://{tmp_path}/cpu")
+        self.register(monkeypatch, f"file://{tmp_path}/cpu")
         for version, expected in (("1.0", "1.0+cpu"), ("2.0", "2.0")):
             python = store.ensure(release(version)).interpreter
             said = subprocess.run([python, "-c", "import fakeframe; print(fakeframe.__version__)"], capture_output=True)
@@ -239,10 +264,10 @@ class TestCpuBuild:
         """Where uv fails with the CPU index, a line says so and the package index's build is taken."""
         run = install.run
 
-        def fail(release, command, log, lock):
+        def fail(release, command, *rest):
             if "--torch-backend" in command:
                 command = [sys.executable, "-c", "import sys; sys.exit('there is no version of torch==1.0.0')"]
-            run(release, command, log, lock)
+            run(release, command, *rest)
 
         monkeypatch.setattr(install, "run", fail)
         said: list[str] = []
@@ -253,11 +278,11 @@ class TestCpuBuild:
         """The larger build is not tried when the smaller one did not fit."""
         attempts, run = [], install.run
 
-        def full(release, command, log, lock):
+        def full(release, command, *rest):
             if "install" in command:
                 attempts.append(command)
                 command = [sys.executable, "-c", "import sys; sys.exit('No space left on device')"]
-            run(release, command, log, lock)
+            run(release, command, *rest)
 
         monkeypatch.setattr(install, "run", full)
         with pytest.raises(PasstimeError, match="the disk is full"):
@@ -275,12 +300,21 @@ class TestCpuBuild:
         said: list[str] = []
         monkeypatch.setattr(install, "has_gpu", lambda: True)
         store.ensure(release(), said.append)
-        assert not [line for line in said if install.CPU_INDEX in line]
+        assert not [line for line in said if self.INDEX in line]
         monkeypatch.setattr(install, "has_gpu", lambda: False)
-        monkeypatch.setattr(install, "_is_cpu_index_reachable", lambda: False)
+        monkeypatch.setattr(install, "_is_reachable", lambda index: False)
         store.ensure(release("2.0"), said.append)
-        assert [line for line in said if f"{install.CPU_INDEX} is out of reach" in line]
+        assert [line for line in said if f"{self.INDEX} is out of reach" in line]
         assert asked == [False, False]
+
+    def test_a_framework_without_cpu_builds_is_not_asked_for_them(self, asked, monkeypatch):
+        """Only a framework whose CPU builds have an index is looked for there, and nothing is said of others."""
+        self.register(monkeypatch, None)
+        said: list[str] = []
+        store.ensure(release(), said.append)
+        assert asked == [False]
+        assert [line.split()[0] for line in said] == ["Installing", "Installed"]
+        assert [name for name, known in frameworks.FRAMEWORKS.items() if known.cpu_index] == ["torch"]
 
 
 @pytest.mark.parametrize("tool", ["pip"], indirect=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from datetime import datetime, timezone
 from pathlib import Path
@@ -47,6 +48,30 @@ def test_a_release_gets_a_project_and_a_depot_of_its_own(said):
     assert 'Pkg.add([Pkg.PackageSpec(name="Flux", version="0.16.0")])' in added
     assert f"Flux | {runtime.path / 'project'} | {runtime.path / 'depot'} | @:@stdlib" in compiled
     assert store.find(release()) == runtime
+
+
+def test_a_source_commit_is_added_by_its_revision(said):
+    """The repository's address, a URL or a folder, and its revision are told apart, beside versions of others."""
+    address = "file:///srv/a%20$folder/Flux.jl"
+    pins = (
+        f"Flux @ git+{address}@0123456789abcdef",
+        "Zygote==0.6.10",
+        "NNlib @ git+ssh://git@example.org/NNlib.jl@v0.7",
+    )
+    wanted = dataclasses.replace(release(), version="0123456789ab", requirements=pins, revision="0123456789abcdef")
+    store.ensure(wanted, lambda line: None)
+    added, compiled = said.read_text().splitlines()
+    flux = r'Pkg.PackageSpec(name="Flux", url="file:///srv/a%20\$folder/Flux.jl", rev="0123456789abcdef")'
+    nnlib = 'Pkg.PackageSpec(name="NNlib", url="ssh://git@example.org/NNlib.jl", rev="v0.7")'
+    assert f'Pkg.add([{flux}, Pkg.PackageSpec(name="Zygote", version="0.6.10"), {nnlib}])' in added
+    assert " | Flux | " in compiled
+
+
+def test_a_pin_that_julia_cannot_install_is_one_line():
+    """An address that is no revision of a repository, such as a wheel's, is told before anything is installed."""
+    wanted = dataclasses.replace(release(), requirements=("Flux @ https://example.org/Flux.tar.gz",))
+    with pytest.raises(PasstimeError, match=r"Julia installs no Flux @ https://.* or Flux @ git\+URL@REVISION"):
+        store.ensure(wanted, lambda line: None)
 
 
 def test_another_pin_or_julia_is_another_runtime():

@@ -22,7 +22,7 @@ def disk(monkeypatch, tmp_path) -> dict[str, SimpleNamespace]:
     """A disk of stub runtimes of 6 GB each, by name, in the order of their last use; `ensure` adds one."""
     there: dict[str, SimpleNamespace] = {}
 
-    def ensure(release: SimpleNamespace, say: object) -> None:
+    def ensure(release: SimpleNamespace, *_: object) -> None:
         if release.name == "broken":
             raise PasstimeError("broken cannot be installed: no wheel")
         there[release.name] = runtime(release.name, len(there))

@@ -231,6 +231,17 @@ def test_no_hash_of_a_release_changes(root, folder, monkeypatch):
         assert tags["torch-2.16.0.dev20261101"] == "a003f137fc2bd9b7e38a89bd2f0518790e9a05ad"
 
 
+def test_nightlies_can_be_shipped(root, address):
+    """They are appended to the shipped releases, after those of their branch, and the checkout has none of its own."""
+    for days, added in (("2026-11-01..2026-11-02", 2), ("2026-11-03", 1)):
+        found = nightly.add(root, "tinyframework", days, address, ["tinyvision"], is_shipped=True)
+        assert len(found) == added
+    assert (root / "releases.toml").read_text().startswith(MANIFEST.lstrip())
+    branches = [release.branch for release in manifest.read(root / "releases.toml")]
+    assert branches == ["tinyframework", *["tinyframework-nightly"] * 3]
+    assert not places.local_releases(root).exists()
+
+
 @pytest.mark.parametrize(
     ("days", "reason"),
     [
@@ -365,7 +376,13 @@ def test_the_command_says_how_to_measure_them(root, folder, address, command, mo
             ("torch", "--nightly", "2026-11-01", "--wheel", "torch.whl"),
             "by one of --python, --wheel, --git and --nightly",
         ),
-        (("flux", "--nightly", "2026-11-01"), "passtime knows of no nightlies of flux: name their index by --index"),
+        (
+            ("torch", "--wheel", "torch.whl", "--shipped"),
+            "only commits and nightlies can be had by others: no --shipped",
+        ),
+            ("tinygrad", "--nightly", "2026-11-01"),
+            "passtime knows of no nightlies of tinygrad: name their index by --index",
+        ),
         (("other", "--nightly", "2026-11-01"), "unknown framework 'other'"),
     ],
 )

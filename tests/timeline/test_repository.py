@@ -27,6 +27,9 @@ GOLDEN = {
     "tinygrad-0.1.0": "724f36dca18cbcf0b2ed6bb0579ef7a9a9801ee8",
     "tinygrad-0.9.2": "b5217bf99fb19423025fb1b1715047daa98f4578",
     "tinygrad-0.14.0": "f471e44d9519dabcbb8374a4c0d40047710965de",
+    "tinygrad-849074f0dbdc": "61a7513c160442e04e0709bb9a16114df9b75715",
+    "tinygrad-6b352206223c": "9bbdd10a7036e681a9b332ca72dc837458fdf694",
+    "tinygrad-0725acc392c7": "428595cf48be28c4d5ebad3818f580415c0c62c3",
 }
 
 

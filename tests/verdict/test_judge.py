@@ -90,15 +90,25 @@ def test_exact_agreement_is_the_same():
     assert judge.verdicts([], 0.02) == []
 
 
-def test_pairs_are_judged_by_the_paired_test():
+def paired(random, count, slowdown=0.0):
+    return [(1.0, (1 + slowdown) * math.exp(0.02 * random.standard_normal())) for _ in range(count)]
+
+
+@pytest.mark.parametrize("count", [4, 6, 30])
+def test_pairs_are_judged_by_the_paired_test(count):
     """The change of pairs is the mean of their log ratios, with Student's interval at a look's share of the error."""
-    pairs = [(1.0, 1.1), (2.0, 2.3), (3.0, 3.2), (1.5, 1.6)]
+    pairs = paired(np.random.default_rng(5), count)
     logs = np.log([other / base for base, other in pairs])
     found = judge.change_of_pairs(pairs)
-    share = 0.05 / (len(judge.LOOKS) + 1)
+    rate = judge.of_one_look(0.05) * min(1.0, count / 20)
+    assert judge.overall(judge.of_one_look(0.05)) == pytest.approx(0.05)
     assert found.ratio == pytest.approx(math.exp(np.mean(logs)))
-    assert found.low == pytest.approx(math.exp(np.mean(logs) - stats.t.ppf(1 - share / 2, 3) * stats.sem(logs)))
-    assert found.p_value == pytest.approx(min(1.0, 9 * stats.ttest_1samp(logs, 0.0).pvalue))
+    assert found.low == pytest.approx(
+        math.exp(np.mean(logs) - stats.t.ppf(1 - rate / 2, count - 1) * stats.sem(logs)))  # fmt: skip
+    seen = [
+        stats.ttest_1samp(logs[:look], 0.0).pvalue / min(1.0, look / 20) for look in range(min(6, count), count + 1)
+    ]
+    assert found.p_value == pytest.approx(judge.overall(min(seen)))
 
 
 def test_what_was_seen_at_an_earlier_look_stays_seen():
@@ -106,7 +116,25 @@ def test_what_was_seen_at_an_earlier_look_stays_seen():
     early = [(1.0, 1.1 + 0.001 * number) for number in range(6)]
     wild = [*early, (1.0, 0.2)]
     assert judge.change_of_pairs(wild).p_value == pytest.approx(judge.change_of_pairs(early).p_value)
-    assert judge.change_of_pairs(wild).p_value_of_one_look > 0.5
+    assert judge.change_of_pairs(wild).low < 1 < judge.change_of_pairs(wild).high
+
+
+def test_what_comes_after_the_last_look_does_not_count():
+    """Error rates are those of so many looks, so a change is that of as many pairs."""
+    pairs = paired(np.random.default_rng(6), judge.LOOKS[-1])
+    assert judge.change_of_pairs([*pairs, (1.0, 9.0)]) == judge.change_of_pairs(pairs)
+
+
+def test_the_interval_holds_whenever_one_stops():
+    """Of 400 series without a change, at most 5 % and what chance adds have an interval that ever leaves out 0."""
+    random = np.random.default_rng(7)
+    left_out = 0
+    for _ in range(400):
+        pairs = paired(random, 40)
+        left_out += judge.change_of_pairs(pairs).p_value < 0.05
+        changes = [judge.change_of_pairs(pairs[:count]) for count in judge.LOOKS[:35:5]]
+        assert all(one.low < 1 < one.high for one in changes) or judge.change_of_pairs(pairs).p_value < 0.05
+    assert left_out < 32
 
 
 def test_equality_seen_at_any_look_is_equality():
@@ -115,3 +143,9 @@ def test_equality_seen_at_any_look_is_equality():
     found = judge.change_of_pairs([*even, (1.0, 1.5)])
     assert found.lies_within(0.02)
     assert judge.verdicts([found], 0.02) == [SAME]
+
+
+def test_equal_pairs_have_no_error():
+    """Neither a change nor a rounding error is seen where there is none; and one that is always there is sure."""
+    assert judge.verdicts([judge.change_of_pairs([(0.1, 0.1)] * 7)], 0.02) == [SAME]
+    assert judge.verdicts([judge.change_of_pairs([(0.1, 0.3)] * 7)], 0.02) == [SLOWER]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from passtime.parity import record
-from passtime.stored import Measured, Stored
+from passtime.stored import ONE_WORKER, Measured, Stored
 from passtime.verdict import formats, judge, report
 
 RANDOM = np.random.default_rng(5)
@@ -147,7 +147,7 @@ def test_sessions_of_one_worker_are_starred():
     """Results from before each round had a worker of its own have an interval without what workers differ by."""
     old = replace(time(1.0), provenance=({"version": "1"},) * 2)
     found = reported(stored("torch-1", {("vgg16", "total"): old}), stored("torch-2", {("vgg16", "total"): time(1.0)}))
-    assert found.rows[0].doubts == (f"torch-1: {report.ONE_WORKER}",)
+    assert found.rows[0].doubts == (f"torch-1: {ONE_WORKER}",)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class PasstimeEnvironment(Environment):
         self._workers: dict[str, Worker] = {}
         self._finds_benchmarks = False
         self.default_timeout: float = conf.default_benchmark_timeout
+        self._install_timeout_seconds: float = conf.install_timeout
         self.release: manifest.Release | None = None
         self.release_count = 1  # of the run
         self.sessions: list[dict] = []  # what the worker said of itself to the last benchmark process
@@ -92,7 +93,7 @@ class PasstimeEnvironment(Environment):
         )
         if release.name not in self._missing:
             try:
-                self._runtimes[release.name] = store.ensure(release, _announce)
+                self._runtimes[release.name] = store.ensure(release, _announce, self._install_timeout_seconds)
             except PasstimeError as error:
                 self._missing[release.name] = str(error)
                 log.error(str(error))

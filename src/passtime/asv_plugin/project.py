@@ -59,6 +59,11 @@ class Project:
     def machine(self) -> str:
         return self._machine.machine
 
+    @property
+    def install_timeout_seconds(self) -> float:
+        """How long a command of an install may take where nobody waits for it."""
+        return float(self._conf.install_timeout)
+
     def results_to_extend(self, release: Release) -> KeptResults:
         """As `results`, for more to be landed in it: what asv looks up beside results is saved."""
         self.benchmarks.save()  # `asv compare` and `asv publish` look benchmarks up there

@@ -23,7 +23,7 @@ from passtime.asv_plugin.budget import Budget
 from passtime.asv_plugin.environment import PasstimeEnvironment
 from passtime.asv_plugin.results import KeptResults
 from passtime.errors import PasstimeError
-from passtime.sessions import FAILURE, QUICK, WORKER, Cell
+from passtime.sessions import FAILURE, QUICK, WORKER, Cell, said_of_release
 
 # --quick's attributes, as asv sets them.
 _QUICK_ATTRIBUTES = {"number": 1, "repeat": 1, "warmup_time": 0, "rounds": 1}
@@ -223,6 +223,7 @@ class _Measuring:
 
         Raises PasstimeError when there is no worker any more, KeyboardInterrupt at an interrupt.
         """
+        assert self._env.release is not None
         started_at, started = datetime.now(timezone.utc), time.monotonic()
         worker = self._env.worker().identity
         measured = self._run(benchmark, cell)
@@ -230,7 +231,7 @@ class _Measuring:
             "benchmark": cell.benchmark,
             "version": benchmark["version"],
             "params": list(cell.params),
-            "release": self._env.release.name if self._env.release else None,
+            **said_of_release(self._env.release),
             "started_at": started_at.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 2),
             WORKER: worker,

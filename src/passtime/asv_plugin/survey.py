@@ -40,6 +40,10 @@ class Survey:
         # As far as can be told before a release was asked.
         self._devices = [device for device in workloads.DEVICES if device == "cpu" or store.has_gpu()]
 
+    @property
+    def install_timeout_seconds(self) -> float:
+        return self._project.install_timeout_seconds
+
     def releases(self, ranges: Sequence[str]) -> list[Release]:
         """The releases of these names, branches and ranges, as `asv run` takes them, each once.
 

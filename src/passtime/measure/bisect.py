@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
@@ -55,6 +55,11 @@ def bisect(good: str, bad: str, bench: str, budget: float) -> None:
     root = places.root()
     line = between(manifest.load(root), good, bad)
     progress = Console(stderr=True)
+    evidence: dict[str, str] = {}
+
+    def tell(release: Release, row: Row) -> None:
+        evidence[release.name] = _evidence(release, row)
+        click.echo(evidence[release.name])
 
     def measured(release: Release, pattern: re.Pattern[str], margin: float) -> Report:
         progress.print(f"{line[0].name} against {release.name} ...", highlight=False)
@@ -64,7 +69,7 @@ def bisect(good: str, bad: str, bench: str, budget: float) -> None:
         return made
 
     whole = _slowest(measured(line[-1], compiled(bench), 0.02))
-    click.echo(_evidence(line[-1], whole))
+    tell(line[-1], whole)
     followed = re.compile(re.escape(f"{whole.base.benchmark}('{whole.workload}', '{whole.device}')") + "$")
     # Halfway between as fast as the good one and as slow as the bad one, on the scale of ratios.
     margin = math.sqrt(whole.change.ratio) - 1
@@ -77,10 +82,10 @@ def bisect(good: str, bad: str, bench: str, budget: float) -> None:
             return None
         if not rows:
             return None
-        click.echo(_evidence(release, rows[0]))
+        tell(release, rows[0])
         return slow_by(rows[0], margin)
 
-    click.echo(_conclusion(search(line, is_slow)))
+    click.echo(_conclusion(search(line, is_slow), evidence))
 
 
 def between(known: manifest.Manifest, good: str, bad: str) -> list[Release]:
@@ -135,8 +140,11 @@ def _evidence(release: Release, row: Row) -> str:
     return f"{release.name}: {what}, {formats.shown(row.change)}"
 
 
-def _conclusion(found: Found) -> str:
-    """The first bad release, or the narrowest range; with the framework's own commits, and where they are compared."""
+def _conclusion(found: Found, evidence: Mapping[str, str]) -> str:
+    """The first bad release, or the narrowest range; with the framework's own commits, and where they are compared.
+
+    And with the evidence of both, but for the good one that all were measured against.
+    """
     one, two = found.good, found.bad
     if found.between:
         names = ", ".join(release.name for release in found.between)
@@ -145,6 +153,6 @@ def _conclusion(found: Found) -> str:
         said = f"{two.name} is the first that is slower; {one.name}, before it, is not"
     if one.revision and two.revision:
         said += f"\n{two.revision}"
-        if two.repository and two.repository.startswith("https://"):
-            said += f"\n{two.repository.removesuffix('.git')}/compare/{one.revision}...{two.revision}"
-    return said
+        if page := one.comparison(two):
+            said += f"\n{page}"
+    return "\n".join((said, *(evidence[release.name] for release in (one, two) if release.name in evidence)))

@@ -1,10 +1,10 @@
 """What is measured next, and when to stop: two releases in turn, A B B A, where the verdict is still open.
 
 A row is a pass of an item. In each round both releases get a worker of their own, started anew: sessions of one worker
-share more than a release. After so many pairs as `judge.LOOKS` says a row's change is looked at, together with all
-others. A row is settled once it is shown faster, slower or the same; an item none of whose rows are open is measured no
-more, so the time goes to the others. What the looking costs is in the judge's error rates, so stopping early does not
-make a change likelier to be called.
+share more than a release. After each pair, from the first of `judge.LOOKS` on, a row's change is looked at, together
+with all others. A row is settled once it is shown faster, slower or the same; an item none of whose rows are open is
+measured no more, so the time goes to the others. What the looking costs is in the judge's error rates, so stopping
+early does not make a change likelier to be called.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ class Campaign:
     name: str
     pairs: dict[Row, list[tuple[float, float]]] = field(default_factory=dict)
     verdicts: dict[Row, str] = field(default_factory=dict)
-    _looked: dict[Row, int] = field(default_factory=dict)
     _changes: dict[Row, Change] = field(default_factory=dict)
 
     def run(
@@ -101,19 +100,10 @@ class Campaign:
             self.pairs.setdefault((item, measured_pass), []).append(pair)
 
     def _look(self, items: Iterable[Item]) -> dict[Row, tuple[str, Change]]:
-        """Where these items have reached a look, judges all rows by the last look that each has reached.
-
-        Gives what is settled now and was not before.
-        """
-        is_new = False
+        """Looks at these items' rows, and judges all; gives what is settled now and was not before."""
         for row in (row for item in items for row in self._rows_of(item)):
-            look = max((look for look in LOOKS if look <= len(self.pairs.get(row, ()))), default=0)
-            if look > self._looked.get(row, 0):
-                self._looked[row] = look
-                self._changes[row] = judge.change_of_pairs(self.pairs[row][:look])
-                is_new = True
-        if not is_new:
-            return {}
+            if len(self.pairs.get(row, ())) >= LOOKS[0]:
+                self._changes[row] = judge.change_of_pairs(self.pairs[row])
         changes = {row: self._changes.get(row, judge.UNKNOWN) for item in self.rows for row in self._rows_of(item)}
         found = zip(changes, judge.verdicts(list(changes.values()), self.margin), strict=True)
         new = {

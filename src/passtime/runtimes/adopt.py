@@ -47,9 +47,9 @@ def adopt(
 
 
 def _check(release: Release, version: str, interpreter: Path, variables: Mapping[str, str]) -> None:
-    """Before Flux 0.8.3 a package does not say its version: then the user's word counts."""
+    """The user's word counts where nothing tells: of a source commit, and before Flux 0.8.3 of any release."""
     found = version.partition("+")[0]
-    if found and found != release.version:
+    if found and release.revision is None and found != release.version:
         place = variables.get("JULIA_PROJECT", str(interpreter))
         raise PasstimeError(f"{place} has {release.framework} {found}, not {release.version}: nothing is adopted")
 

@@ -11,15 +11,19 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from passtime import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import install
-from passtime.timeline.manifest import Release
+from passtime.timeline.manifest import AT, GIT, Release
 
 JULIA_VARIABLE = "PASSTIME_JULIA"
 
 _VERSION_SECONDS = 20
 # Loading a framework for the first time compiles it.
 _PROBE_SECONDS = 1800
+
+# What means something else between a Julia string's quotes.
+_SPECIAL, _ESCAPED = re.compile(r'["$\\]'), r"\\\g<0>"
 
 # What CUDA.jl needs beside a release that does not bring it, from Julia 1.9 on an extension of it.
 _GPU_PACKAGES = ("CUDA", "cuDNN")
@@ -56,7 +60,7 @@ def environment(project: Path, depot: Path) -> dict[str, str]:
     return {"JULIA_PROJECT": str(project), "JULIA_DEPOT_PATH": str(depot), "JULIA_LOAD_PATH": "@:@stdlib"}
 
 
-def make(release: Release, folder: Path, log: Path, lock: int) -> Path:
+def make(release: Release, folder: Path, attempt: install.Attempt) -> Path:
     """Makes a project and a depot with `release` in `folder`, and returns the Julia that did.
 
     Raises PasstimeError when the release cannot be installed.
@@ -67,26 +71,42 @@ def make(release: Release, folder: Path, log: Path, lock: int) -> Path:
         raise PasstimeError(missing(release.julia))
     for name in ("project", "depot"):
         (folder / name).mkdir(parents=True)
-    pins = [pin.partition("==") for pin in release.requirements]
-    packages = [f'Pkg.PackageSpec(name="{name}", version="{version}")' for name, _, version in pins]
+    packages = [_specified(release, pin) for pin in release.requirements]
     if install.has_gpu() and tuple(map(int, release.julia.split("."))) >= _OLDEST_WITH_EXTENSIONS:
-        packages += [f'Pkg.PackageSpec(name="{name}")' for name in _GPU_PACKAGES]
+        packages += [_spec(name=name) for name in _GPU_PACKAGES]
     # Compiled code is kept under the source's place, and this one is moved: see `settle`.
     variables = {**environment(folder / "project", folder / "depot"), "JULIA_PKG_PRECOMPILE_AUTO": "0"}
     command = [str(julia), "--startup-file=no", "-e", f"import Pkg; Pkg.add([{', '.join(packages)}])"]
-    install.run(release, command, log, lock, variables)
+    install.run(release, command, attempt, variables)
     return julia
 
 
-def settle(release: Release, julia: Path, variables: Mapping[str, str], log: Path, lock: int) -> None:
+def _specified(release: Release, pin: str) -> str:
+    """A pin as Julia's package manager is told it: a version in a registry, or a revision in a git repository."""
+    name, is_address, address = pin.partition(AT)
+    if not is_address:
+        name, _, version = pin.partition("==")
+        return _spec(name=name, version=version)
+    if not address.startswith(GIT):
+        raise PasstimeError(f"{release.name}: Julia installs no {pin}: take a version, or {name}{AT}{GIT}URL@REVISION")
+    url, _, revision = address.removeprefix(GIT).rpartition("@")
+    return _spec(name=name, url=url, rev=revision)
+
+
+def _spec(**said: str) -> str:
+    quoted = (f'{key}="{_SPECIAL.sub(_ESCAPED, value)}"' for key, value in said.items())
+    return f"Pkg.PackageSpec({', '.join(quoted)})"
+
+
+def settle(release: Release, julia: Path, variables: Mapping[str, str], attempt: install.Attempt) -> None:
     """Compiles the release where it now is, so that its worker starts at once."""
     command = [str(julia), "--startup-file=no", "-e", _PROBE, package_of(release)]
-    install.run(release, command, log, lock, variables)
+    install.run(release, command, attempt, variables)
 
 
 def package_of(release: Release) -> str:
-    """The name of the framework's own package: that of its first pin."""
-    return release.requirements[0].partition("==")[0]
+    """The name of the framework's own package."""
+    return frameworks.to_install(release.framework).package
 
 
 def probe(package: str, julia: Path, variables: Mapping[str, str]) -> str:

@@ -101,16 +101,17 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def ensure(release: Release, announce: Callable[[str], None] = _say) -> Runtime:
+def ensure(release: Release, announce: Callable[[str], None] = _say, timeout_seconds: float | None = None) -> Runtime:
     """The release's runtime, installed if it is not there. Raises PasstimeError when it cannot be.
 
-    Made aside and moved in whole; one install at a time for a release: a second one waits and finds it.
+    Made aside and moved in whole; one install at a time for a release: a second one waits and finds it. None of an
+    install's commands takes longer than `timeout_seconds`.
     """
     runtime = find(release)
     if runtime is None:
         try:
             with _lock(release.name, announce) as lock:
-                runtime = find(release) or _install(release, announce, lock)
+                runtime = find(release) or _install(release, announce, lock, timeout_seconds)
         except OSError as error:
             reason = install.explain(release, str(error))
             raise PasstimeError(f"{release.name} cannot be installed: {reason}") from None
@@ -211,7 +212,7 @@ def is_in_use(path: Path) -> bool:
     return False
 
 
-def _install(release: Release, announce: Callable[[str], None], lock: int) -> Runtime:
+def _install(release: Release, announce: Callable[[str], None], lock: int, timeout_seconds: float | None) -> Runtime:
     if (reason := runnable(release)) is not None:
         raise PasstimeError(reason)
     folder = _folder()
@@ -226,18 +227,19 @@ def _install(release: Release, announce: Callable[[str], None], lock: int) -> Ru
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{release.name}.log"
     log.unlink(missing_ok=True)
+    attempt = install.Attempt(log, lock, timeout_seconds)
     announce(f"Installing {release.name} ...")
     start = time.monotonic()
     with _aside(release.name) as making:
         made = making / release.name
-        record = {"release": release.name, **_identity(release), **_make(release, made, path, log, announce, lock)}
+        record = {"release": release.name, **_identity(release), **_make(release, made, path, announce, attempt)}
         _write_record(made, record)
         if path.exists():  # stale: another Python or other pins
             path.rename(making / "stale")
         made.rename(path)
     runtime = _recorded(release.name, path, record)
     if release.julia is not None:
-        julia.settle(release, runtime.interpreter, runtime.environment, log, lock)
+        julia.settle(release, runtime.interpreter, runtime.environment, attempt)
     announce(f"Installed {release.name} in {time.monotonic() - start:.0f} s")
     return runtime
 
@@ -272,15 +274,15 @@ def adopt(release: Release, interpreter: Path, environment: Mapping[str, str]) -
 
 
 def _make(
-    release: Release, made: Path, path: Path, log: Path, announce: Callable[[str], None], lock: int
+    release: Release, made: Path, path: Path, announce: Callable[[str], None], attempt: install.Attempt
 ) -> dict[str, Any]:
     """Installs into `made`, which will be moved to `path`; gives what is to be remembered of it."""
     if release.julia is not None:
-        interpreter = julia.make(release, made, log, lock)
+        interpreter = julia.make(release, made, attempt)
         environment = julia.environment(path / "project", path / "depot")
         how = {"installer": "Pkg", "build": "", "interpreter": str(interpreter), "environment": environment}
     else:
-        how = {"installer": install.make(release, made, log, announce, lock), "build": _build(made)}
+        how = {"installer": install.make(release, made, announce, attempt), "build": _build(made)}
     return {**how, "installed": _now()}
 
 

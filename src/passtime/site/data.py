@@ -18,14 +18,16 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from asv.config import Config
 from asv.machine import Machine
 from asv.util import load_json
 
-from passtime import stored, uncertainty
+from passtime import places, stored, uncertainty
 from passtime.parity.record import Record
 from passtime.stored import Measured, Place, Stored
 from passtime.tables.formats import machine_title
 from passtime.tables.table import LAYERS, MODELS
+from passtime.timeline import repository
 from passtime.timeline.manifest import Release
 from passtime.uncertainty import Prior
 
@@ -33,6 +35,9 @@ FOLDER = "data"
 
 # So many steps in the reciprocal of the degrees of freedom; between them the page takes a straight line.
 _QUANTILES = 200
+
+# As asv's pages cut hashes.
+_COMMIT_DIGITS = Config().hash_length
 
 # A workload's place in a file's name: conv3x3/1 is conv3x3-1.json.
 _SLASH = "-"
@@ -46,16 +51,24 @@ def write(root: Path, html: Path) -> None:
         written = list(pool.map(functools.partial(_write_machine, root, html), stored.machines(root)))
     machines = [machine for machine, _ in written if machine["devices"]]
     releases = {release.name: release for _, measured in written for release in measured}
+    commits = repository.tags(places.timeline_repository(root))
     ordered = sorted(releases.values(), key=lambda release: (release.date, release.name))
     index = {
-        "machines": sorted(machines, key=lambda machine: machine["imported"]),
-        "releases": [{"name": one.name, "framework": one.framework, "date": one.date.isoformat()} for one in ordered],
+        "machines": sorted(machines, key=_by_interest),
+        "releases": [_release(one, commits[one.name]) for one in ordered],
         "models": MODELS,
         "layers": LAYERS,
         "passes": stored.PASSES,
         "quantiles": [_short(value) for value in uncertainty.quantiles(_QUANTILES)],
     }
     _write(html / FOLDER / "index.json", index)
+
+
+def _release(release: Release, commit: str) -> dict[str, Any]:
+    """What the index says of a release: `commit` is its name on asv's pages, `page` the framework's own commit's."""
+    found = {"name": release.name, "framework": release.framework, "branch": release.branch,
+             "date": release.date.isoformat(), "commit": commit[:_COMMIT_DIGITS]}  # fmt: skip
+    return {**found, "page": release.page} if release.page else found
 
 
 def _write_machine(root: Path, html: Path, name: str) -> tuple[dict[str, Any], list[Release]]:
@@ -91,6 +104,8 @@ def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | 
         row["page_faults"] = _short(time.page_faults)
     if time.doubts:
         row["doubts"] = list(time.doubts)
+    if time.has_one_worker:
+        row["change_doubts"] = [stored.ONE_WORKER]
     return row
 
 
@@ -119,6 +134,11 @@ def _machine(root: Path, name: str, measured: Sequence[Stored]) -> dict[str, Any
         }
     sources = {time.source for one in measured for time in one.times.values()}
     return {"name": name, "imported": "" not in sources, "devices": devices}
+
+
+def _by_interest(machine: Mapping[str, Any]) -> tuple[bool, int]:
+    """The page opens with the first: one that was measured here, with the longest history."""
+    return machine["imported"], -max(len(device["releases"]) for device in machine["devices"].values())
 
 
 def _nested(rows: Mapping[tuple[str, str, str], Any]) -> dict:

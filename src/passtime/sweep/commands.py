@@ -70,7 +70,7 @@ class _Sweep:
             if self._is_spent():
                 _say(f"The budget is spent: {', '.join(release.name for release in waiting)} not begun")
                 break
-            group, failed = room.install_group(waiting, disk_bytes, _say)
+            group, failed = room.install_group(waiting, disk_bytes, _say, self._survey.install_timeout_seconds)
             self.failed.extend(failed)
             if group:
                 self._measure(group, len(waiting))

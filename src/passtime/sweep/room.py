@@ -30,11 +30,12 @@ def taken_bytes() -> int:
 
 
 def install_group(
-    waiting: list[Release], disk_bytes: int, say: Callable[[str], None]
+    waiting: list[Release], disk_bytes: int, say: Callable[[str], None], timeout_seconds: float | None = None
 ) -> tuple[list[Release], dict[str, str]]:
     """Installs the first releases that wait, as many as fit into `disk_bytes` together but at least one.
 
-    They are taken off the list: those that are there now, and the names of those that could not be had, with reasons.
+    None of an install's commands takes longer than `timeout_seconds`. What was tried is taken off the list: those that
+    are there now are returned, and the names of those that could not be had, with reasons.
     """
     group: list[Release] = []
     failed: dict[str, str] = {}
@@ -44,7 +45,7 @@ def install_group(
             break
         waiting.pop(0)
         try:
-            store.ensure(release, say)
+            store.ensure(release, say, timeout_seconds)
             group.append(release)
         except PasstimeError as error:
             failed[release.name] = str(error)

@@ -62,9 +62,13 @@ def tables(machine: str | None, device: str | None, names: Sequence[str], chosen
 
 
 def _chosen(root: Path, stored: Sequence[results.Stored], names: Sequence[str], machine: str) -> list[results.Stored]:
-    """The releases asked for, in that order; by default each framework's newest, frameworks in the timeline's order."""
+    """The releases asked for, in that order; by default each framework's newest, frameworks in the timeline's order.
+
+    A commit, a nightly or one's own build is that only of a framework that has nothing else.
+    """
     if not names:
-        newest = {one.release.framework: one for one in stored if one.devices}
+        timed = (one for one in stored if one.devices)
+        newest = {one.release.framework: one for one in sorted(timed, key=lambda one: one.release.is_published)}
         if not newest:
             raise PasstimeError(f"no times on {machine} yet: `asv run` measures")
         order = list(dict.fromkeys(release.framework for release in manifest.load(root).releases))

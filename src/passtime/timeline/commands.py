@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.table import Column, Table
 
-from passtime import places, terminal
+from passtime import frameworks, places, terminal
 from passtime.errors import PasstimeError
 from passtime.timeline import index, local, manifest, nightly, repository, source
 from passtime.timeline.manifest import Release
@@ -37,9 +37,8 @@ def list_(branch: str | None) -> None:
     table = Table(Column("release", no_wrap=True), "date", "branch", "runs on", "pins", "installed", box=None)
     for release in manifest.load(places.root()).releases:
         if branch in (None, release.branch):
-            pins = ", ".join(
-                pin for pin in release.requirements if not pin.lower().startswith(f"{release.framework}==")
-            )
+            own = f"{frameworks.to_install(release.framework).package}=="
+            pins = ", ".join(pin for pin in release.requirements if not pin.startswith(own))
             there = "its own" if release.interpreter else "yes" if release.name in installed else ""
             table.add_row(release.name, f"{release.date:%Y-%m-%d}", release.branch, release.runs_on, pins, there)
     terminal.show(table)
@@ -99,8 +98,11 @@ def update(framework: str | None) -> None:
 @click.option("--nightly", "days", metavar="DATE[..DATE]", help="The framework's nightlies of these days.")
 @click.option("--index", "address", metavar="URL", help="The index of nightlies, where the framework's own is not it.")
 @click.option("--pin", "pins", multiple=True, metavar="NAME==VERSION", help="Installed with each commit; repeatable.")
-@click.option("--runs-on", metavar="3.11", help="The Python for wheels, commits and nightlies.")
+@click.option("--runs-on", metavar="3.11", help="The Python for wheels, commits and nightlies, or the Julia.")
 @click.option("--name", help="What to call an interpreter or wheels: FRAMEWORK-NAME.")
+@click.option(
+    "--shipped", "is_shipped", is_flag=True, help="Write to the shipped releases, for results that are to be committed."
+)
 def add(
     framework: str,
     python: Path | None,
@@ -114,20 +116,30 @@ def add(
     pins: Sequence[str],
     runs_on: str | None,
     name: str | None,
+    is_shipped: bool,
 ) -> None:
     """Make a build of FRAMEWORK a release of this checkout: an interpreter, wheels, commits of a source, nightlies."""
     root = places.root()
     if sum(map(bool, (python, wheels, repository, days))) != 1:
         raise PasstimeError("say what to add by one of --python, --wheel, --git and --nightly")
+    if is_shipped and (python or wheels):
+        raise PasstimeError("only commits and nightlies can be had by others: no --shipped")
+    language = frameworks.to_install(framework).language
+    if language != "python" and repository is None:
+        raise PasstimeError(
+            f"{framework} runs on {language.capitalize()}: name its commits, by --git, --rev and --runs-on"
+        )
     if repository is not None:
         if revisions is None or runs_on is None or name is not None:
             raise PasstimeError("commits take --rev and --runs-on, and are called by their hashes: no --name")
+        if bad := [pin for pin in pins if "==" not in pin and manifest.AT not in pin]:
+            raise PasstimeError(f"a pin is exact, like numpy==2.0.0: {', '.join(bad)} is not")
         added = source.add(root, framework, repository, revisions, runs_on, pins, every, merges,
-                           lambda line: click.echo(line, err=True))  # fmt: skip
+                           lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
     elif days:
         if name is not None:
             raise PasstimeError("nightlies are called by their versions: no --name")
-        added = _add_nightlies(root, framework, days, address, runs_on)
+        added = _add_nightlies(root, framework, days, address, runs_on, is_shipped)
     elif name is None:
         raise PasstimeError("say what to call it by --name")
     elif wheels:
@@ -145,15 +157,15 @@ def add(
         click.echo(f"{len(added)} releases are on the branch {first.branch}: asv run {first.name}^..{last.name}")
 
 
-def _add_nightlies(root: Path, framework: str, days: str, address: str | None, runs_on: str | None) -> list[Release]:
-    from passtime import frameworks
-
+def _add_nightlies(
+    root: Path, framework: str, days: str, address: str | None, runs_on: str | None, is_shipped: bool
+) -> list[Release]:
     known = frameworks.get(framework)
     index_of_nightlies = address or os.environ.get(nightly.INDEX_VARIABLE) or known.nightly_index
     if index_of_nightlies is None:
         raise PasstimeError(f"passtime knows of no nightlies of {framework}: name their index by --index")
     return nightly.add(root, framework, days, index_of_nightlies, known.companions, runs_on,
-                       lambda line: click.echo(line, err=True))  # fmt: skip
+                       lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
 
 
 def _build() -> Path:

@@ -19,13 +19,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tomlkit
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from passtime import uv
 from passtime.errors import PasstimeError
-from passtime.timeline import manifest
+from passtime.timeline import entries, manifest
 
 INDEX_VARIABLE = "PASSTIME_INDEX"
 # Without it uv's own settings hold, so that one mirror serves both.
@@ -61,8 +60,7 @@ def update(path: Path, framework: str, announce: Callable[[str], None]) -> list[
     if newest.python is None:
         raise PasstimeError(f"{framework} is on no Python package index: add its new releases to {path} by hand")
     versions = {release.version for release in listed}
-    entries = tomlkit.aot()
-    added = []
+    added: list[manifest.Release] = []
     for upload in sorted(uploads(newest.framework), key=lambda upload: upload.date):
         name = f"{newest.framework}-{upload.version}"
         if str(upload.version) in versions:
@@ -75,34 +73,13 @@ def update(path: Path, framework: str, announce: Callable[[str], None]) -> list[
         except PasstimeError as error:
             announce(f"{name} is left out: {error}")
             continue
-        entry = tomlkit.table()
-        entry.add("framework", newest.framework)
-        entry.add("version", str(upload.version))
-        entry.add("date", upload.date)
-        entry.add("python", newest.python)
-        entry.add("requirements", list(requirements))
-        entries.append(entry)
-        added.append(name)
+        added.append(
+            manifest.Release(newest.framework, str(upload.version), upload.date, newest.branch, newest.python,
+                             requirements=requirements)
+        )  # fmt: skip
     if added:
-        written = path.with_suffix(".new")
-        written.write_text(
-            _with_entries(path.read_text("utf-8"), framework, tomlkit.dumps({"release": entries})), "utf-8"
-        )
-        manifest.read(written)
-        written.replace(path)
-    return added
-
-
-def _with_entries(text: str, branch: str, entries: str) -> str:
-    """The manifest with more entries after the branch's last one: the comment above the next branch stays there."""
-    starts = [found.start() for found in re.finditer(r"^\[\[release\]\]", text, re.MULTILINE)]
-    listed = tomlkit.parse(text)["release"]
-    last = max(number for number, entry in enumerate(listed) if entry.get("branch", entry["framework"]) == branch)
-    end = starts[last + 1] if last + 1 < len(starts) else len(text)
-    # What stands between two entries, blank lines and comments, belongs to the second.
-    own = re.sub(r"(^\s*(#.*)?\n)+\Z", "", text[starts[last] : end], flags=re.MULTILINE)
-    cut = starts[last] + len(own)
-    return f"{text[:cut]}\n{entries.strip()}\n{text[cut:]}"
+        entries.append(path, added)
+    return [release.name for release in added]
 
 
 def frameworks(path: Path) -> list[str]:

@@ -8,21 +8,22 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import tomlkit
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from passtime import places
 from passtime.errors import PasstimeError
-from passtime.timeline import manifest
+from passtime.timeline import entries, manifest
 from passtime.timeline.manifest import Release
 
 _CPYTHON = re.compile(r"cp(\d)(\d+)")
+
+_SECOND = timedelta(seconds=1)
 
 _PROBE_SECONDS = 180
 _PROBE = """
@@ -70,18 +71,21 @@ def add_once(root: Path, release: Release) -> Release:
     """Appends a release, unless the same is there already, whatever its date. Raises PasstimeError for another one."""
     before = next((one for one in manifest.load(root).releases if one.name == release.name), None)
     if before is None:
-        append(root, [release])
+        entries.append(places.local_releases(root), [release])
         return manifest.load(root).get(release.name)
     if dataclasses.replace(before, date=release.date) != release:
         raise PasstimeError(f"{before.name} is there already: choose another --name")
     return before
 
 
-def extend(root: Path, releases: Sequence[Release]) -> list[Release]:
+def extend(root: Path, releases: Sequence[Release], is_shipped: bool = False) -> list[Release]:
     """Appends those of a branch's releases, given from the oldest to the newest, that are not there, and returns them.
 
-    Raises PasstimeError where the first of them is older than what the branch has: it is append-only.
+    To the checkout's own releases, or to the shipped ones. Raises PasstimeError where the first of them is older than
+    what the branch has: it is append-only; and where the shipped ones would not be the same in every checkout.
     """
+    if is_shipped:
+        _check_shippable(root, releases)
     known = manifest.load(root)
     names = {release.name for release in known.releases}
     lacking = [release for release in releases if release.name not in names]
@@ -89,34 +93,33 @@ def extend(root: Path, releases: Sequence[Release]) -> list[Release]:
         return []
     first = lacking[0]
     before = known.of_branch(first.branch)
-    newest = before[-1].date if before else first.date
-    if first.date < newest:
+    newest = before[-1].date if before else None
+    if newest is not None and first.date < newest:
         raise PasstimeError(
             f"{first.name} is older than what {first.branch} has: a branch is append-only, start from its newest"
         )
     added = []
     for release in lacking:
-        # Clocks of committers differ: a branch's dates may not go back.
-        newest = max(newest, release.date)
+        # Clocks of committers differ: a branch's dates may not go back, and on a chart by date two are not to be one.
+        newest = release.date if newest is None else max(newest + _SECOND, release.date)
         added.append(dataclasses.replace(release, date=newest))
-    append(root, added)
+    entries.append(places.shipped_releases() if is_shipped else places.local_releases(root), added)
     return added
 
 
-def append(root: Path, releases: Sequence[Release]) -> None:
-    """Appends releases to the checkout's own, in one move."""
-    path = places.local_releases(root)
-    content = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
+def _check_shippable(root: Path, releases: Sequence[Release]) -> None:
+    """Raises PasstimeError for what no other checkout could install, and where it would come before one's own."""
     for release in releases:
-        entry = tomlkit.table()
-        for key, value in dataclasses.asdict(release).items():
-            if value:
-                entry.add(key, list(value) if isinstance(value, tuple) else value)
-        content.setdefault("release", tomlkit.aot()).append(entry)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    written = path.with_suffix(".new")
-    written.write_text(tomlkit.dumps(content), "utf-8")
-    written.replace(path)
+        for pin in release.requirements:
+            if "file://" in pin:
+                raise PasstimeError(f"{pin} is on this machine alone: ship what has an address that others can read")
+    own = places.local_releases(root)
+    branches = {release.branch for release in releases}
+    there = [release for release in manifest.read(own) if release.branch in branches] if own.exists() else []
+    if there:
+        raise PasstimeError(
+            f"{there[0].name} is on {there[0].branch} too, in {own}, and would get another hash: remove it there first"
+        )
 
 
 def check_name(name: str) -> None:

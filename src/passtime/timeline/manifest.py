@@ -31,6 +31,7 @@ _OPTIONAL = {
 
 # A pin is a version on an index, or, after this, the address of a wheel or of a revision in a git repository.
 AT = " @ "
+GIT = "git+"
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,33 @@ class Release:
     @property
     def is_built(self) -> bool:
         """Whether a pin is a source tree, which its installer builds."""
-        return any(pin.partition(AT)[2].startswith("git+") for pin in self.requirements)
+        return any(pin.partition(AT)[2].startswith(GIT) for pin in self.requirements)
 
     @property
     def name(self) -> str:
         """What users call it, and its tag: `torch-2.14.1`."""
         return f"{self.framework}-{self.version}"
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is what its developers call a release; commits, nightlies and own builds have other branches."""
+        return self.branch == self.framework
+
+    @property
+    def page(self) -> str | None:
+        """A source commit's own page, as GitHub addresses them; None where others cannot open it."""
+        web = self._web
+        return f"{web}/commit/{self.revision}" if web else None
+
+    def comparison(self, other: Release) -> str | None:
+        """The page with what lies between this commit and a later one of its repository."""
+        web = self._web
+        return f"{web}/compare/{self.revision}...{other.revision}" if web and web == other._web else None
+
+    @property
+    def _web(self) -> str | None:
+        repository = self.repository or ""
+        return repository.removesuffix(".git") if repository.startswith("https://") else None
 
     @property
     def runs_on(self) -> str:

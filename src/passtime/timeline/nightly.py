@@ -45,6 +45,7 @@ def add(
     companions: Sequence[str] = (),
     python: str | None = None,
     announce: Callable[[str], None] = lambda line: None,
+    is_shipped: bool = False,
 ) -> list[Release]:
     """Appends the nightlies of `days`, `2026-11-01` or `2026-11-01..2026-11-20`, to the branch `<framework>-nightly`.
 
@@ -52,7 +53,8 @@ def add(
     and, for the rest, to the pins of the framework's newest release, whose Python is the default. Days without a
     nightly, and nightlies without their companions, are announced and left out; what is there already is left as it
     is. Gives those that were appended, oldest first. Raises PasstimeError where the index cannot be read or has
-    nothing of these days, and for nightlies older than what the branch has: it is append-only.
+    nothing of these days, and for nightlies older than what the branch has: it is append-only. `is_shipped` writes them
+    to the shipped releases, not to the checkout's own.
     """
     asked = list(_each(days))
     known = manifest.load(root)
@@ -90,7 +92,7 @@ def add(
         requirements = (*(f"{name}{manifest.AT}{one.address}" for name, one in wheels), *others)
         at = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
         releases.append(Release(framework, version, at, branch, python, requirements=requirements))
-    return local.extend(root, releases)
+    return local.extend(root, releases, is_shipped)
 
 
 @dataclass(frozen=True)

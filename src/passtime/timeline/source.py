@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from passtime import places
+from passtime import frameworks, places
 from passtime.errors import PasstimeError
 from passtime.timeline import local, manifest
 from passtime.timeline.manifest import Release
@@ -25,17 +25,20 @@ def add(
     framework: str,
     repository: str,
     revisions: str,
-    python: str,
+    runs_on: str,
     pins: Sequence[str] = (),
     every: int = 1,
     only_merges: bool = False,
     announce: Callable[[str], None] = lambda line: None,
+    is_shipped: bool = False,
 ) -> list[Release]:
     """Appends a repository's commits in `revisions`, a range as git has it, to the branch `<framework>-main`.
 
     Those on the first line of parents alone, or of these the merges, or every so many. What is there already is left
-    as it is. `pins` are installed with each. Gives those that were appended, oldest first. Raises PasstimeError where
-    git cannot read the repository or the range, and for commits older than what the branch has: it is append-only.
+    as it is. Each runs on that version of the framework's language, with `pins` beside it. Gives those that were
+    appended, oldest first. Raises PasstimeError where git cannot read the repository or the range, and for commits
+    older than what the branch has: it is append-only. `is_shipped` writes them to the shipped releases, not to the
+    checkout's own.
     """
     address = repository if "://" in repository else Path(repository).expanduser().resolve().as_uri()
     clone = _clone(address, announce)
@@ -43,15 +46,26 @@ def add(
     if not listed:
         raise PasstimeError(f"no commits in {revisions}")
     chosen = listed[::-every][::-1]  # the newest always
-    branch = f"{framework}-main"
+    known = frameworks.to_install(framework)
+    language = {known.language: runs_on}
     return local.extend(
         root,
         [
-            Release(framework, revision[:_DIGITS], date, branch, python, repository=address, revision=revision,
-                    requirements=(f"{framework}{manifest.AT}git+{address}@{revision}", *pins))
+            Release(
+                framework,
+                revision[:_DIGITS],
+                date,
+                branch=f"{framework}-main",
+                python=language.get("python"),
+                julia=language.get("julia"),
+                requirements=(f"{known.package}{manifest.AT}{manifest.GIT}{address}@{revision}", *pins),
+                repository=address,
+                revision=revision,
+            )
             for revision, date in chosen
         ],
-    )  # fmt: skip
+        is_shipped,
+    )
 
 
 def _clone(address: str, announce: Callable[[str], None]) -> Path:

@@ -9,14 +9,12 @@ from statistics import median
 
 from passtime import uncertainty, workloads
 from passtime.parity.record import DIFFERS, UNCHECKED, Record
-from passtime.sessions import WORKER
-from passtime.stored import PASSES, Measured, Place, Stored
+from passtime.stored import ONE_WORKER, PASSES, Measured, Place, Stored
 from passtime.uncertainty import Prior
 from passtime.verdict import judge
 from passtime.verdict.judge import Change
 
 NO_SAMPLES = "no samples are stored"
-ONE_WORKER = "its sessions had one worker, and how much workers differ is not in the interval"
 
 _PARITY = {
     DIFFERS: "they do not do the same work, `passtime parity` found",
@@ -210,7 +208,7 @@ def _error(time: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior 
 def _doubts(base: str, one: Measured, other: str, two: Measured) -> Iterator[str]:
     for name, time in ((base, one), (other, two)):
         yield from (f"{name}: {doubt}" for doubt in time.doubts)
-        if time.sessions and not all(WORKER in line for line in time.provenance):
+        if time.has_one_worker:
             yield f"{name}: {ONE_WORKER}"
         if not time.sessions:
             yield f"{name}: {NO_SAMPLES}"

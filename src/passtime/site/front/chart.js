@@ -5,7 +5,9 @@ import { make } from "./elements.js";
 import * as numbers from "./numbers.js";
 
 const PIXELS_BETWEEN_NAMES = 15;
-const GREATEST_NAME_PIXELS = 95;
+// Of a name's letters, slanted: downward, and beyond the last date.
+const LETTER_PIXELS = 5.7;
+const PIXELS_AFTER_THE_LAST = 45;
 
 /**
  * Draws lines into an element. A line is {label, pass, dash, isHollow, points}, a point {at, name, time}: `at` is the
@@ -40,13 +42,14 @@ export function draw(element, lines, { isLog, height, label, hasNames }) {
     height,
     series,
     bands,
+    padding: [null, hasNames ? PIXELS_AFTER_THE_LAST : null, null, null],
     legend: { show: false },
     cursor: { drag: { x: hasNames, y: false }, points: { show: false } },
     scales: { x: { time: true, range: (_, low, high) => widened(low, high) }, y: isLog ? { distr: 3 } : { range: (_, low, high) => [0, high * 1.05] } },
     axes: [
       { ...axis, space: 60 },
       { ...axis, size: 70, values: (_, values) => values.map((value) => (value === null ? "" : numbers.time(value))) },
-      ...(hasNames ? [{ ...axis, scale: "x", side: 2, size: GREATEST_NAME_PIXELS, rotate: -60, grid: { show: false },
+      ...(hasNames ? [{ ...axis, scale: "x", side: 2, size: 8 + LETTER_PIXELS * Math.max(...[...names.values()].map((name) => name.length)), rotate: -60, grid: { show: false },
         splits: (self, _, low, high) => thinned(dates, low, high, self.bbox.width / devicePixelRatio),
         values: (_, splits) => splits.map((at) => names.get(at)) }] : []),
     ],

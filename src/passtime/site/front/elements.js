@@ -12,6 +12,12 @@ export function make(name, properties = {}, ...children) {
   return element;
 }
 
+/** A release's name, which leads to its page where it has one: to the framework's own commit. */
+export function named(name, { releases }) {
+  const page = releases.find((release) => release.name === name)?.page;
+  return page ? make("a", { href: page }, name) : name;
+}
+
 /** A labelled choice: options are names, or {group: [names]}. */
 export function choice(label, options, chosen, onchange, names = (name) => name) {
   const option = (value) => make("option", { value, selected: value === chosen }, names(value));

@@ -25,8 +25,9 @@ export async function show(fields, index) {
     return { title: "Upgrade", elements: [only] };
   }
   const frameworks = Object.fromEntries(index.releases.map(({ name, framework }) => [name, framework]));
-  const to = available.includes(fields.to) ? fields.to : newest(available, frameworks);
-  const from = available.includes(fields.from) && fields.from !== to ? fields.from : before(to, available, frameworks);
+  const branches = Object.fromEntries(index.releases.map(({ name, branch }) => [name, branch]));
+  const to = available.includes(fields.to) ? fields.to : newest(available, branches);
+  const from = available.includes(fields.from) && fields.from !== to ? fields.from : before(to, available, branches);
   const [base, other] = await Promise.all([from, to].map((name) => data.release(machine.name, name)));
   const rows = rowsOf(base, other, device, index, frameworks);
   const filter = (fields.filter ?? "").toLowerCase();
@@ -36,8 +37,9 @@ export async function show(fields, index) {
   return {
     title: `${from} → ${to}`,
     elements: [
-      picker(from, to, available, frameworks),
+      picker(from, to, available, branches),
       summary(from, to, rows, index),
+      comparison(from, to, index),
       filterBox(fields.filter ?? ""),
       changes(sorted(chosen, sort), sort, notes),
       notes.list(),
@@ -47,23 +49,31 @@ export async function show(fields, index) {
   };
 }
 
-function newest(available, frameworks) {
-  return available.findLast((name) => frameworks[name] === "torch") ?? available.at(-1);
+function newest(available, branches) {
+  return available.findLast((name) => branches[name] === "torch") ?? available.at(-1);
 }
 
-/** The release before it of the same framework on this machine, or any other. */
-function before(to, available, frameworks) {
-  const same = available.filter((name) => frameworks[name] === frameworks[to]);
+/** The release before it of the same branch on this machine, or any other. */
+function before(to, available, branches) {
+  const same = available.filter((name) => branches[name] === branches[to]);
   return same[same.indexOf(to) - 1] ?? available.find((name) => name !== to);
 }
 
-function picker(from, to, available, frameworks) {
+function picker(from, to, available, branches) {
   const grouped = {};
-  for (const name of [...available].reverse()) (grouped[frameworks[name]] ??= []).push(name);
+  for (const name of [...available].reverse()) (grouped[branches[name]] ??= []).push(name);
   return make("div", { class: "choices" },
     choice("From", grouped, from, (name) => address.go({ from: name, to: name === to ? from : to })),
     choice("To", grouped, to, (name) => address.go({ from: name === from ? to : from, to: name })),
     make("a", { href: address.to({ from: to, to: from }) }, "the other way round"));
+}
+
+/** Of two commits of a repository: where it shows what lies between them. */
+function comparison(from, to, index) {
+  const [one, two] = [from, to].map((name) => index.releases.find((release) => release.name === name).page?.split("/commit/") ?? []);
+  if (!one[0] || one[0] !== two[0]) return null;
+  const href = `${one[0]}/compare/${one[1]}...${two[1]}`;
+  return make("p", {}, make("a", { href }, `The commits from ${from} to ${to}`));
 }
 
 function rowsOf(base, other, device, index, frameworks) {
@@ -73,14 +83,19 @@ function rowsOf(base, other, device, index, frameworks) {
     const found = ratio(one, two, index.quantiles);
     const care = [
       workDiffers(base, other, workload, device, frameworks),
-      ...(one.doubts ?? []).map((doubt) => `${base.release}: ${doubt}`),
-      ...(two.doubts ?? []).map((doubt) => `${other.release}: ${doubt}`),
+      ...doubts(base.release, one),
+      ...doubts(other.release, two),
       found.low === null ? "no samples are stored: how sure it is cannot be told" : null,
       device === "cpu" && reading(found) !== "cannot tell" ? memoryDoubt(one, two) : null,
     ].filter(Boolean);
     return [{ workload, place, pass, base: one, other: two, ratio: found, reading: reading(found), care,
               isSameWork: !workDiffers(base, other, workload, device, frameworks), isModel: place < index.models.length }];
   }));
+}
+
+/** Of the time itself, and of any change of it. */
+function doubts(release, time) {
+  return [...(time.doubts ?? []), ...(time.change_doubts ?? [])].map((doubt) => `${release}: ${doubt}`);
 }
 
 /** One sentence, and the means by pass. */

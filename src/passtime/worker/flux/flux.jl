@@ -43,6 +43,17 @@ parameters(layer::Flux.Conv, of = layer) =
 parameters(layer::Flux.Dense, of = layer) = [getproperty(of, field) for field in DENSE_FIELDS]
 parameters(layer::Flux.BatchNorm, of = layer) = [of.γ, of.β]
 
+"""
+Whether a dropout chooses, and a normalisation takes its statistics from the batch. Flux 0.10.0 and 0.10.1 cannot be told:
+what is differentiated is training. There a dropout can only be made one that leaves everything in.
+"""
+function set_active(layer, is_active)
+    isdefined(Flux, :testmode!) && return Flux.testmode!(layer, !is_active)
+    # Below zero, since a number that is drawn can be zero; one minus this is one.
+    layer isa Flux.Dropout && !is_active && (layer.p = -floatmin())
+    return layer
+end
+
 """A layer that records nothing: the same with its arrays unwrapped."""
 unwrapped(layer) = IS_TRACKED ? Flux.mapleaves(plain, layer) : layer
 

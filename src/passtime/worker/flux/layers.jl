@@ -80,7 +80,7 @@ rebuilt(change, residual::Residual) =
 function set_training(model, is_training, has_dropout = is_training)
     rebuilt(model) do layer
         is_active = layer isa Flux.Dropout ? has_dropout : is_training
-        layer isa Union{Flux.Dropout,Flux.BatchNorm} && Flux.testmode!(layer, !is_active)
+        layer isa Union{Flux.Dropout,Flux.BatchNorm} && set_active(layer, is_active)
         layer
     end
 end

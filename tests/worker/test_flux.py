@@ -212,6 +212,8 @@ def test_flux_runs_the_workload(worker, workload):
     assert total["provenance.parameters"] == PARAMETERS[workload]
     assert total["provenance.input_shape"] == request_of("sample", "total", workload)["input_shape"]
     assert total["provenance.threads"] == THREADS
+    if total["provenance.blas"].startswith("openblas"):
+        assert total["provenance.blas_core"]
     assert ask(worker, "forward", workload)["elapsed_seconds"][0] < total["elapsed_seconds"][0]
     assert ask(worker, "total", workload, "memory")["peak_bytes"] > 0
     assert ask(worker, "inference", workload)["elapsed_seconds"][0] > 0

@@ -1,6 +1,7 @@
 # The resident process of a Flux worker: `julia main.jl DESCRIPTOR`. Requests come in on standard input, one a line; a
 # document goes out for each to the descriptor (../resident.py says more). The standard library and Flux are all it needs.
 
+import Libdl
 import LinearAlgebra
 import Random
 

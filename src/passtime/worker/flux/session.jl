@@ -215,6 +215,7 @@ function settings(workload)
         "nnpack" => isdefined(Flux.NNlib, :is_nnpack_available) ? Flux.NNlib.is_nnpack_available() : nothing,
         "threads" => Threads.nthreads(),
         "blas" => blas(),
+        "blas_core" => blas_core(),
         "dtype" => lowercase(string(eltype(input))),
         "parameters" => number_of(parameters(workload.step.model)),
         "input_shape" => collect(reverse(size(input))),
@@ -230,6 +231,12 @@ number_of(arrays) = reduce(+, map(length, arrays); init = 0)
 function blas()
     isdefined(LinearAlgebra.BLAS, :get_config) && return string(LinearAlgebra.BLAS.get_config())
     return string(LinearAlgebra.BLAS.vendor())
+end
+
+"""The processor whose kernels OpenBLAS took: an old one knows no new processor, and takes its slowest. Nothing for another BLAS."""
+function blas_core()
+    corename = Libdl.dlsym_e(Libdl.dlopen(Base.libblas_name), :openblas_get_corename64_)
+    return corename == C_NULL ? nothing : unsafe_string(ccall(corename, Cstring, ()))
 end
 
 """One training step on the arrays in a folder that two workers share; docs/protocol.md says which."""

@@ -1,4 +1,4 @@
-"""Prints the README's first table: median seconds of a few models in every release, from the results that git has.
+"""Prints the README's first table: median seconds of a few models, release by release, from the results that git has.
 
 python docs/make_table.py            print it
 python docs/make_table.py --write    put it into the README, and what other commands print where a page names them
@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asv.results import Results
@@ -21,6 +21,7 @@ from asv.util import load_json
 
 from passtime import places
 from passtime.timeline import manifest, repository
+from passtime.timeline.manifest import Release
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs/why-to-believe-a-verdict.md")
@@ -28,11 +29,13 @@ FRAMEWORK = "torch"
 DEVICE = "cpu"
 BENCHMARKS = {"resnet18": "models.ResNet", "resnet50": "models.ResNet", "vgg16": "models.VGG"}
 PASSES = ("forward", "backward", "total", "inference")
+# What fits beside each other on a page; the site has all.
+MOST_RELEASES = 8
 MARKERS = re.compile(r"(<!-- table: (.*?) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
 def table(root: Path = ROOT) -> str:
-    """The Markdown table of a framework on the machine with the most results; empty where there are none."""
+    """The Markdown table of a framework's releases on the machine with the most results; empty where there are none."""
     machine, results = tracked(root)
     known = manifest.load(root)
     timeline = places.timeline_repository(root)
@@ -42,9 +45,9 @@ def table(root: Path = ROOT) -> str:
         measured, release = medians(result), known.get(repository.release_name(timeline, result.commit_hash))
         if measured and release.framework == FRAMEWORK:
             columns[release] = measured
-    releases = sorted(columns, key=lambda release: release.date)
-    if not releases:
+    if not columns:
         return ""
+    releases = spread(sorted(columns, key=lambda release: release.date), MOST_RELEASES)
     lines = [
         ["model", "pass", *(release.name for release in releases), f"{releases[-1].version} / {releases[0].version}"],
         ["---", "---", *["---:"] * (len(releases) + 1)],
@@ -59,6 +62,12 @@ def table(root: Path = ROOT) -> str:
         f"Median seconds of a pass over 8 images on {DEVICE.upper()} ({machine['cpu']}, {machine['num_cpu']} CPUs), "
         f"and the newest release's time over the oldest's:\n\n{rows}"
     )
+
+
+def spread(releases: Sequence[Release], most: int) -> Sequence[Release]:
+    """So many of them at the most, evenly spread, the oldest and the newest among them."""
+    last = len(releases) - 1
+    return [releases[round(last * index / (most - 1))] for index in range(most)] if last >= most else releases
 
 
 def tracked(root: Path) -> tuple[dict, list[Results]]:

@@ -171,5 +171,5 @@ def test_the_documentation_has_its_tables():
     assert commands == {
         "python docs/make_table.py",
         "passtime tables",
-        *(f"python perf/{name}.py" for name in ("workers", "false_alarms", "detection", "simulated")),
+        *(f"python perf/{name}.py" for name in ("workers", "looks", "false_alarms", "detection", "simulated")),
     }

@@ -83,14 +83,19 @@ function rowsOf(base, other, device, index, frameworks) {
     const found = ratio(one, two, index.quantiles);
     const care = [
       workDiffers(base, other, workload, device, frameworks),
-      ...(one.doubts ?? []).map((doubt) => `${base.release}: ${doubt}`),
-      ...(two.doubts ?? []).map((doubt) => `${other.release}: ${doubt}`),
+      ...doubts(base.release, one),
+      ...doubts(other.release, two),
       found.low === null ? "no samples are stored: how sure it is cannot be told" : null,
       device === "cpu" && reading(found) !== "cannot tell" ? memoryDoubt(one, two) : null,
     ].filter(Boolean);
     return [{ workload, place, pass, base: one, other: two, ratio: found, reading: reading(found), care,
               isSameWork: !workDiffers(base, other, workload, device, frameworks), isModel: place < index.models.length }];
   }));
+}
+
+/** Of the time itself, and of any change of it. */
+function doubts(release, time) {
+  return [...(time.doubts ?? []), ...(time.change_doubts ?? [])].map((doubt) => `${release}: ${doubt}`);
 }
 
 /** One sentence, and the means by pass. */

@@ -186,3 +186,16 @@ def test_two_at_once_do_not_collide(tmp_path):
     ]
     assert [(builder.wait(), builder.communicate()[1]) for builder in builders] == [(0, b"")] * 4
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["timeline", "timeline.lock"]
+
+
+def test_a_range_may_start_at_a_branchs_first_release(tmp_path):
+    """What `timeline add` proposes, from the parent of the first to the last, is all of a new branch."""
+    from passtime.asv_plugin.repo import TimelineRepo
+
+    path = tmp_path / "timeline"
+    repository.build(shipped(), path)
+    repo = TimelineRepo(str(path), str(tmp_path / "mirror"))
+    first, second = "torch-0.4.0", "torch-0.4.1"
+    both = [repository.commit_of(path, name) for name in (second, first)]
+    assert repo.get_hashes_from_range(f"{first}^..{second}") == both
+    assert repo.get_hashes_from_range(f"{second}^..{second}") == both[:1]

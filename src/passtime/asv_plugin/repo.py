@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from asv import util
@@ -29,14 +30,16 @@ class TimelineRepo(Git):
 
         git, and so asv, reads a lone tag as "all that leads up to it": `asv run torch-2.14.1` would time every
         release there is. Whoever names releases means them; branches (`torch`) and ranges are as in git.
+        `first^..last` is what it looks like for a branch's first release, too, whose parent git cannot find.
         Raises UserError for what git cannot read, where asv ends in a trace-back.
         """
         words = shlex.split(range_spec)
         tags = self.get_tags()
         if words and all(word in tags for word in words):
             return [tags[word] for word in words]
+        commits = [self._from_the_first(word, tags) for word in words]
         try:
-            listed = self._run_git(["rev-list", "--first-parent", *words, "--"], dots=False, display_error=False)
+            listed = self._run_git(["rev-list", "--first-parent", *commits, "--"], dots=False, display_error=False)
         except util.ProcessError as error:
             raise util.UserError(self._explain(range_spec, error)) from None
         return listed.split()
@@ -56,6 +59,13 @@ class TimelineRepo(Git):
     def get_tags(self) -> dict[str, str]:
         """The commit of each release, by name: asv asks git for each tag in a process of its own."""
         return repository.tags(Path(self._path))
+
+    def _from_the_first(self, word: str, tags: Mapping[str, str]) -> str:
+        first, between, last = word.partition("^..")
+        if not between or first not in tags:
+            return word
+        itself_and_parents = self._run_git(["rev-list", "--parents", "--max-count=1", tags[first]], dots=False).split()
+        return last if len(itself_and_parents) == 1 else word
 
     def _explain(self, range_spec: str, error: util.ProcessError) -> str:
         for word in shlex.split(range_spec):

@@ -16,7 +16,12 @@ from passtime.worker import protocol
 from .conftest import request_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
-RUNTIME_SIDE = ("launch", "protocol", "server", "forked", "child", "session", "sampler", "watch", "nvml", "torch")
+RUNTIME_SIDE = (
+    *("launch", "protocol", "server", "forked", "child", "session", "sampler", "watch", "nvml"),
+    *("exchanged", "torch"),
+)
+# Beside the standard library: what torch needs.
+STRANGERS = {"torch": {"torch", "torchvision", "torchvision.models", "numpy"}, "exchanged": {"numpy"}}
 
 
 def test_a_message_is_one_line_and_comes_back():
@@ -113,7 +118,7 @@ def test_the_workers_side_runs_on_old_pythons(name):
             )
     own = {f"passtime.worker.{module}" for module in RUNTIME_SIDE}
     strangers = {module for module in imported - own if module.partition(".")[0] not in sys.stdlib_module_names}
-    assert strangers == ({"torch", "torchvision", "torchvision.models", "numpy"} if name == "torch" else set())
+    assert strangers == STRANGERS.get(name, set())
     assert "__future__" not in imported
     # Subscripted in annotations, as types of arguments are, they need Python 3.9.
     assert "collections.abc" not in imported

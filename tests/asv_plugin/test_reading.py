@@ -90,7 +90,7 @@ def test_show_and_machine_speak(measured):
         (["run", "fake-2.1^!"], "unknown release fake-2.1: did you mean fake-"),
         (["run", "fake-1.0..fake-9.9"], "unknown release fake-9.9"),
         (["run", "fake-2.1"], "unknown release fake-2.1"),
-        (["run", "fake-0.1^..fake-2.0"], "no releases in the range 'fake-0.1^..fake-2.0'"),
+        (["run", "fake-0.1~2..fake-2.0"], "no releases in the range 'fake-0.1~2..fake-2.0'"),
         (["compare", "fake-1.0", "fake-9.9"], "unknown release fake-9.9"),
         (["compare", "fake-1.0", "fake-2.0"], "no machine has results of both fake-1.0 and fake-2.0"),
         (["run", "--python=same"], "passtime timeline add torch --python PATH --name NAME"),

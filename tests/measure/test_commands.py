@@ -121,3 +121,20 @@ def test_what_cannot_be_is_one_line(project, arguments, said):
 def test_a_budget_is_a_time(project):
     """What is no time is told how to write one."""
     assert "write 90s, 20m or 1.5h" in project.passtime("measure", "fake-1.0", "fake-2.0", "--budget", "soon", expect=2)
+
+
+def test_results_of_another_sitting_lie_apart(project):
+    """With --machine, pairs are kept and judged under that name, and go on from there."""
+    for _ in range(2):
+        project.passtime("measure", "fake-1.0", "fake-2.0", *RESNET18, "--machine", "evening", expect=3)
+    assert [path.parent.name for path in project.results.glob("*/machine.json")] == ["evening"]
+    pairs = {line["pair"] for line in project.sessions("fake-1.0")}
+    assert len(pairs) == judge.LOOKS[0]
+    said = project.passtime("verdict", "fake-1.0", "fake-2.0", "--machine", "evening", "--format", "json", expect=3)
+    assert json.loads(said)["machine"] == "evening"
+
+
+def test_a_machines_name_is_no_path(project):
+    """A name that would put results elsewhere is one clear line."""
+    printed = project.passtime("measure", "fake-1.0", "fake-2.0", "--machine", "../x", expect=2)
+    assert "'../x' names a folder of results" in printed

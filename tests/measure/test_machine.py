@@ -47,7 +47,9 @@ def test_a_slower_computer_may_not(project):
         for row in content["results"].values():
             row[place] = scaled(row[place], 0.8)
     path.write_text(json.dumps(content), "utf-8")
-    assert "may not add to the history of" in project.passtime("machine", "check", "--rounds", "2", expect=3)
+    said = project.passtime("machine", "check", "--rounds", "2", expect=3)
+    assert "may not add to the history of" in said
+    assert said.endswith(f"take `--machine {path.parent.name}-2`\n")
 
 
 def scaled(values, factor):

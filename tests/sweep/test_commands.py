@@ -221,3 +221,12 @@ def test_what_it_cannot_read_is_one_line(project, arguments, said):
     """Nothing is begun where the command line is wrong."""
     printed = sweep(project, *arguments, expect=1)
     assert said in printed.splitlines()[-1]
+
+
+def test_another_sitting_is_kept_apart(project):
+    """With --machine, results are of that name, and what another machine has is not thought measured."""
+    sweep(project, "fake-1.0", *DENSE)
+    for count in (1, 0):
+        printed = sweep(project, "fake-1.0", *DENSE, "--machine", "evening")
+        assert len(set(measured_cells(printed))) == count
+    assert (project.results / "evening" / "machine.json").is_file()

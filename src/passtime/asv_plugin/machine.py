@@ -13,11 +13,24 @@ import re
 import subprocess
 from pathlib import Path
 
+import click
 from asv import machine, util
 
 # Words in the names of processors that tell none from another.
 _NOISE = re.compile(r"\((r|tm)\)|@.*|\b\d+-core\b|\b(cpu|processor|with)\b|\bradeon.*", re.IGNORECASE)
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
+
+
+def _checked(_ctx: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    if given is not None and not re.fullmatch(r"\w[\w.-]*", given):
+        raise click.BadParameter(f"{given!r} names a folder of results: letters, digits, '.', '-' and '_'")
+    return given
+
+
+# As `asv run --machine`, for the commands that measure.
+machine_option = click.option(
+    "--machine", metavar="M", callback=_checked, help="The name to keep results under; by default this machine's."
+)
 
 
 def install(results: Path) -> None:

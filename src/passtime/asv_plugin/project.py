@@ -32,10 +32,11 @@ Cells = Mapping[str, tuple[dict, Cell]]
 class Project:
     """The project around `root`, which becomes the working directory, as it is asv's.
 
-    `benchmarks` are all that it has, with what `patterns` choose of them, as asv's `-b`. Raises PasstimeError.
+    `benchmarks` are all that it has, with what `patterns` choose of them, as asv's `-b`. `machine` is the name that
+    results are kept under, by default this machine's. Raises PasstimeError.
     """
 
-    def __init__(self, root: Path, patterns: Sequence[str] = ()) -> None:
+    def __init__(self, root: Path, patterns: Sequence[str] = (), machine: str | None = None) -> None:
         os.chdir(root)
         try:
             self._conf = Config.load("asv.conf.json")
@@ -51,7 +52,7 @@ class Project:
             if isinstance(error.__context__, KeyboardInterrupt):  # asv makes an error of it
                 raise KeyboardInterrupt from None
             raise PasstimeError(str(error)) from None
-        self._machine = Machine.load(machine_name=None, interactive=False)
+        self._machine = Machine.load(machine_name=machine, interactive=False)
         self._timeline = places.timeline_repository(root)
         self.cells = _by_session(self.benchmarks)
 

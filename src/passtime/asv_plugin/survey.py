@@ -20,7 +20,7 @@ from passtime.timeline.manifest import Release
 
 @dataclass(frozen=True)
 class Left:
-    """Of a release, on this machine: each cell as often as it is still to be measured, and those that failed last."""
+    """Of a release, on a machine: each cell as often as it is still to be measured, and those that failed last."""
 
     cells: tuple[Cell, ...]
     failed: tuple[Cell, ...]
@@ -29,11 +29,11 @@ class Left:
 class Survey:
     """The project around `root`, which becomes the working directory, and the benchmarks that match a pattern.
 
-    Raises PasstimeError where there are none.
+    `machine` is as Project's. Raises PasstimeError where there are no such benchmarks.
     """
 
-    def __init__(self, root: Path, patterns: Sequence[str] = ()) -> None:
-        self._project = Project(root, patterns)
+    def __init__(self, root: Path, patterns: Sequence[str] = (), machine: str | None = None) -> None:
+        self._project = Project(root, patterns, machine)
         self._known = manifest.load(root)
         if not self._project.benchmarks:
             raise PasstimeError(f"no benchmark matches {' or '.join(patterns)}: `asv run --bench` takes the same")

@@ -14,6 +14,7 @@ from rich.console import Console
 from passtime import places
 from passtime.amounts import Duration
 from passtime.asv_plugin.commands import interrupt
+from passtime.asv_plugin.machine import machine_option
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
 from passtime.timeline import manifest
@@ -45,7 +46,8 @@ class Found:
 @click.option(
     "--budget", type=Duration(), default="10m", show_default=True, help="How long to measure each, at the most."
 )
-def bisect(good: str, bad: str, bench: str, budget: float) -> None:
+@machine_option
+def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) -> None:
     """Find which release between GOOD and BAD made BENCH slower.
 
     BENCH is a regular expression, as asv's `-b`. Of what matches, the pass that is slowest in BAD is followed. Only the
@@ -63,7 +65,7 @@ def bisect(good: str, bad: str, bench: str, budget: float) -> None:
 
     def measured(release: Release, pattern: re.Pattern[str], margin: float) -> Report:
         progress.print(f"{line[0].name} against {release.name} ...", highlight=False)
-        made, failures = compare(root, line[0], release, pattern, None, budget, margin, progress)
+        made, failures = compare(root, line[0], release, pattern, None, budget, margin, progress, machine)
         for failure in failures:
             progress.print(failure, highlight=False)
         return made

@@ -10,6 +10,7 @@ from rich.console import Console
 from passtime import places, workloads
 from passtime.amounts import Duration
 from passtime.asv_plugin.commands import interrupt
+from passtime.asv_plugin.machine import machine_option
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
 from passtime.timeline import manifest
@@ -25,6 +26,7 @@ from passtime.verdict.commands import EXITS, compiled
 @click.option("--budget", type=Duration(), default="20m", show_default=True, help="How long to measure, at the most.")
 @click.option("--margin", type=click.FloatRange(0, 100, min_open=True), default=2.0, show_default=True,
               help="Percent within which a change counts as none.")  # fmt: skip
+@machine_option
 @click.option("--format", "form", type=click.Choice(list(formats.FORMATS)), default="rich", show_default=True)
 @click.pass_context
 def measure(
@@ -35,6 +37,7 @@ def measure(
     device: str | None,
     budget: float,
     margin: float,
+    machine: str | None,
     form: str,
 ) -> None:
     """Measure BASE and OTHER in turn, spend the time where the verdict is open, and say what became of it.
@@ -50,7 +53,7 @@ def measure(
         raise PasstimeError(f"{base} against itself shows nothing: name two releases")
     pattern = compiled(bench)
     progress = Console(stderr=True)
-    made, failures = compare(root, first, second, pattern, device, budget, margin / 100, progress)
+    made, failures = compare(root, first, second, pattern, device, budget, margin / 100, progress, machine)
     text = formats.FORMATS[form](made)
     if text is not None:
         click.echo(text, nl=False)

@@ -36,15 +36,17 @@ def compare(
     budget_seconds: float,
     margin: float,
     progress: Console,
+    machine: str | None = None,
 ) -> tuple[report.Report, list[str]]:
     """Measures two releases in turn and judges them; gives the report, and what could not be measured, a line each.
 
-    `pattern` says which benchmarks, as asv's `-b` does. Both are installed first if need be. Raises PasstimeError where
-    that fails, and where nothing is to be measured.
+    `pattern` says which benchmarks, as asv's `-b` does; `machine`, under which name results are kept, by default this
+    machine's. Both are installed first if need be. Raises PasstimeError where that fails, and where nothing is to be
+    measured.
     """
     releases = [base, other]
     runtimes = [store.ensure(release, progress.print) for release in releases]
-    project = Project(root)
+    project = Project(root, machine=machine)
     threads = sampling.threads()
     with ExitStack() as workers:
         sides = [

@@ -5,8 +5,9 @@ Computers of the same kind are not equally fast, and a history that is taken in 
 
 from __future__ import annotations
 
+import itertools
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
 import click
@@ -67,6 +68,9 @@ def check(ctx: click.Context, name: str | None, machine_name: str | None, rounds
     answer = agrees(mean, margin / 100)
     click.echo(f"all passes: {formats.shown(mean)}")
     click.echo(f"This computer {SAID[answer]} {machine_name}, by {reference.release.name} measured again")
+    if answer is False:
+        apart = _free_name(machine_name, stored.machines(root))
+        click.echo(f"Keep what it measures apart: asv run and passtime sweep, measure, bisect take `--machine {apart}`")
     ctx.exit(EXITS[answer])
 
 
@@ -99,6 +103,11 @@ def agrees(mean: Change, margin: float) -> bool | None:
     if mean.lies_within(margin):
         return True
     return False if mean.low > 1 + margin or mean.high < 1 / (1 + margin) else None
+
+
+def _free_name(machine_name: str, taken: Collection[str]) -> str:
+    """The machine's name with the first number from 2 on that no machine has."""
+    return next(name for number in itertools.count(2) if (name := f"{machine_name}-{number}") not in taken)
 
 
 def _reference(everything: Sequence[Stored], release: manifest.Release | None, machine_name: str) -> Stored:

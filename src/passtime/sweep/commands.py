@@ -13,6 +13,7 @@ import click
 
 from passtime import amounts, asv_process, places
 from passtime.asv_plugin.budget import BUDGET_VARIABLE
+from passtime.asv_plugin.machine import machine_option
 from passtime.asv_plugin.progress import Estimate, duration
 from passtime.asv_plugin.survey import Survey
 from passtime.errors import PasstimeError
@@ -28,8 +29,16 @@ from passtime.verdict.commands import compiled
 )
 @click.option("--budget", type=amounts.Duration(), help="How long to measure, at the most: 90s, 20m, 1.5h.")
 @click.option("--disk", type=amounts.Size(), default="20GB", show_default=True, help="What runtimes may take on disk.")
+@machine_option
 @click.option("--dry-run", is_flag=True, help="Say what it would do and cost, and do nothing.")
-def sweep(releases: Sequence[str], patterns: Sequence[str], budget: float | None, disk: int, dry_run: bool) -> None:
+def sweep(
+    releases: Sequence[str],
+    patterns: Sequence[str],
+    budget: float | None,
+    disk: int,
+    machine: str | None,
+    dry_run: bool,
+) -> None:
     """Install, measure and prune each RELEASE, a name or one of git's ranges, within a time and a disk budget.
 
     Says first what there is to do and what it will cost. What is measured is not measured again, so the same command
@@ -40,13 +49,15 @@ def sweep(releases: Sequence[str], patterns: Sequence[str], budget: float | None
     root = places.root()
     for pattern in patterns:
         compiled(pattern)
-    survey = Survey(root, patterns)
+    survey = Survey(root, patterns, machine)
     found = outlook.make(survey, survey.releases(releases), has_budget=budget is not None)
     for line in outlook.lines(found, Estimate(root / "results"), budget, disk):
         _say(line)
     if dry_run:
         return
-    going = _Sweep(root, survey, patterns, budget)
+    options = [word for pattern in patterns for word in ("--bench", pattern)]
+    options += ["--machine", machine] if machine else []
+    going = _Sweep(root, survey, options, budget)
     going.failed.extend(found.refused)
     with room.cache_that_goes(is_needed=found.most_bytes > disk):
         going.through(list(found.waiting), found.more, disk)
@@ -57,10 +68,10 @@ def sweep(releases: Sequence[str], patterns: Sequence[str], budget: float | None
 class _Sweep:
     """What is left of the budget, and which releases failed."""
 
-    def __init__(self, root: Path, survey: Survey, patterns: Sequence[str], budget_seconds: float | None) -> None:
+    def __init__(self, root: Path, survey: Survey, options: Sequence[str], budget_seconds: float | None) -> None:
         self._root = root
         self._survey = survey
-        self._selection = [word for pattern in patterns for word in ("--bench", pattern)]
+        self._options = options  # asv run's
         self._seconds_left = budget_seconds
         self.failed: list[str] = []
 
@@ -85,7 +96,7 @@ class _Sweep:
             # Each release's share is the same, whatever its group.
             within = {BUDGET_VARIABLE: str(self._seconds_left * len(group) / (len(group) + to_come))}
         started = time.monotonic()
-        command = ["run", " ".join(names), *self._selection, "--skip-existing-successful"]
+        command = ["run", " ".join(names), *self._options, "--skip-existing-successful"]
         status = asv_process.run(self._root, *command, **within)
         seconds = time.monotonic() - started
         if self._seconds_left is not None:

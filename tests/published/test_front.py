@@ -251,7 +251,7 @@ def test_an_interval_is_students(visit: Visit) -> None:
             """async ([base, other]) => {
                 const { ratio } = await import("./front/compare.js");
                 const { index } = await import("./front/data.js");
-                return ratio(base, other, (await index()).quantiles);
+                return ratio(base, other, undefined, await index());
             }""",
             [base, other],
         )

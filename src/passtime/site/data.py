@@ -13,10 +13,10 @@ import functools
 import json
 import signal
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from asv.config import Config
 from asv.machine import Machine
@@ -30,6 +30,7 @@ from passtime.tables.table import LAYERS, MODELS
 from passtime.timeline import repository
 from passtime.timeline.manifest import Release
 from passtime.uncertainty import Prior
+from passtime.verdict import judge, report
 
 FOLDER = "data"
 
@@ -38,6 +39,8 @@ _QUANTILES = 200
 
 # As asv's pages cut hashes.
 _COMMIT_DIGITS = Config().hash_length
+
+_Key = TypeVar("_Key", bound=tuple[str, ...])
 
 # A workload's place in a file's name: conv3x3/1 is conv3x3-1.json.
 _SLASH = "-"
@@ -49,8 +52,9 @@ def write(root: Path, html: Path) -> None:
     # An interrupt is the parent's to answer: each of them would show a trace-back of its own.
     with ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         written = list(pool.map(functools.partial(_write_machine, root, html), stored.machines(root)))
-    machines = [machine for machine, _ in written if machine["devices"]]
-    releases = {release.name: release for _, measured in written for release in measured}
+    machines = [machine for machine, *_ in written if machine["devices"]]
+    releases = {release.name: release for _, measured, _ in written for release in measured}
+    looks = sorted({look for *_, looks in written for look in looks})
     commits = repository.tags(places.timeline_repository(root))
     ordered = sorted(releases.values(), key=lambda release: (release.date, release.name))
     index = {
@@ -59,9 +63,15 @@ def write(root: Path, html: Path) -> None:
         "models": MODELS,
         "layers": LAYERS,
         "passes": stored.PASSES,
-        "quantiles": [_short(value) for value in uncertainty.quantiles(_QUANTILES)],
+        "quantiles": quantiles(judge.LEVEL),
+        "looks": {look: quantiles(judge.level_of_look(look)) for look in looks},
     }
     _write(html / FOLDER / "index.json", index)
+
+
+def quantiles(level: float) -> list[float]:
+    """Student's, of two-sided intervals at that level: the table that the page reads."""
+    return [_short(value) for value in uncertainty.quantiles(_QUANTILES, level)]
 
 
 def _release(release: Release, commit: str) -> dict[str, Any]:
@@ -71,20 +81,24 @@ def _release(release: Release, commit: str) -> dict[str, Any]:
     return {**found, "page": release.page} if release.page else found
 
 
-def _write_machine(root: Path, html: Path, name: str) -> tuple[dict[str, Any], list[Release]]:
-    """Writes a machine's files; gives what the index says of it, and the releases that it has."""
+def _write_machine(root: Path, html: Path, name: str) -> tuple[dict[str, Any], list[Release], set[int]]:
+    """Writes a machine's files; gives what the index says of it, the releases that it has, and the looks of changes."""
     record = Record(root / "results")
     measured = [one for one in stored.read(root, name) if one.devices]
     folder = html / FOLDER / name
     usual = uncertainty.usual(one.times for one in measured)
     rows = {one.release.name: {place: _row(place, time, usual) for place, time in one.times.items()}
             for one in measured}  # fmt: skip
+    in_turn = {release: dict(_in_turn(release, measured)) for release in rows}
     for release in rows:
         content = {"release": release, "times": _nested(rows[release]), "parity": _nested(record.of(release))}
+        if in_turn[release]:
+            content["in_turn"] = _nested(in_turn[release])
         _write(folder / "releases" / f"{release}.json", content)
     for workload, history in _histories(rows):
         _write(folder / "workloads" / f"{workload.replace('/', _SLASH)}.json", history)
-    return _machine(root, name, measured), [one.release for one in measured]
+    looks = {row["look"] for changes in in_turn.values() for row in changes.values()}
+    return _machine(root, name, measured), [one.release for one in measured], looks
 
 
 def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | None]) -> dict[str, Any]:
@@ -107,6 +121,23 @@ def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | 
     if time.has_one_worker:
         row["change_doubts"] = [stored.ONE_WORKER]
     return row
+
+
+def _in_turn(name: str, measured: Iterable[Stored]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The changes to a release from each that it was measured in turn with, by that release's name and the place.
+
+    They are `passtime verdict`'s; `error` and `freedom` are those of the ratio's logarithm, `look` says which quantiles
+    its interval has.
+    """
+    others = {one.release.name: one for one in measured}
+    ours = {place: time for place, time in others.pop(name).times.items() if time.pairs}
+    for base in others.values() if ours else ():
+        for place in [place for place in ours if place in base.times]:
+            pairs = report.medians_of_pairs(base.times[place], ours[place])
+            if len(pairs) > 1:
+                change = judge.change_of_pairs(pairs)
+                found = {"ratio": _short(change.ratio), "error": _short(change.error), "freedom": change.freedom}
+                yield (base.release.name, *place), {**found, "look": min(len(pairs), judge.FULL_LOOK)}
 
 
 def _histories(rows: Mapping[str, Mapping[Place, dict]]) -> Iterator[tuple[str, dict]]:
@@ -141,7 +172,7 @@ def _by_interest(machine: Mapping[str, Any]) -> tuple[bool, int]:
     return machine["imported"], -max(len(device["releases"]) for device in machine["devices"].values())
 
 
-def _nested(rows: Mapping[tuple[str, str, str], Any]) -> dict:
+def _nested(rows: Mapping[_Key, Any]) -> dict:
     """By each part of the keys in turn: {("a", "b"): 1} is {"a": {"b": 1}}."""
     nested: dict = {}
     for (*parts, last), row in rows.items():

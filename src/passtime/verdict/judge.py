@@ -167,6 +167,11 @@ def of_one_look(error_rate: float) -> float:
     return (error_rate / SCALE) ** (1 / EXPONENT)
 
 
+def level_of_look(pairs: int) -> float:
+    """The level of an interval after so many pairs, for all looks' intervals together to hold at `LEVEL`."""
+    return 1 - of_one_look(1 - LEVEL) * float(share_of_look(np.array(pairs)))
+
+
 def mean(changes: Sequence[Change]) -> Change:
     """The geometric mean of at least one change; they are independent, so Welch's degrees of freedom are its own."""
     count = len(changes)

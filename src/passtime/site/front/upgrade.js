@@ -1,7 +1,7 @@
 // Two releases: every workload and pass as a change with its interval, the largest first, and the mean by pass.
 
 import * as address from "./address.js";
-import { colour, combined, LEVEL, ratio, reading, workDiffers } from "./compare.js";
+import { colour, combined, inTurn, LEVEL, ratio, reading, workDiffers } from "./compare.js";
 import * as data from "./data.js";
 import { choice, make, Notes, sorter } from "./elements.js";
 import { exports } from "./export.js";
@@ -80,7 +80,8 @@ function rowsOf(base, other, device, index, frameworks) {
   return [...index.models, ...index.layers].flatMap((workload, place) => index.passes.flatMap((pass) => {
     const [one, two] = [base, other].map(({ times }) => times[workload]?.[device]?.[pass]);
     if (!one?.seconds || !two?.seconds) return [];
-    const found = ratio(one, two, index.quantiles);
+    const turn = inTurn(base, other, workload, device, pass);
+    const found = ratio(one, two, turn, index);
     const care = [
       workDiffers(base, other, workload, device, frameworks),
       ...doubts(base.release, one),
@@ -88,7 +89,7 @@ function rowsOf(base, other, device, index, frameworks) {
       found.low === null ? "no samples are stored: how sure it is cannot be told" : null,
       device === "cpu" && reading(found) !== "cannot tell" ? memoryDoubt(one, two) : null,
     ].filter(Boolean);
-    return [{ workload, place, pass, base: one, other: two, ratio: found, reading: reading(found), care,
+    return [{ workload, place, pass, base: one, other: two, turn, ratio: found, reading: reading(found), care,
               isSameWork: !workDiffers(base, other, workload, device, frameworks), isModel: place < index.models.length }];
   }));
 }
@@ -100,12 +101,12 @@ function doubts(release, time) {
 
 /** One sentence, and the means by pass. */
 function summary(from, to, rows, index) {
-  const total = combined(rows.filter((row) => row.pass === "total" && row.isModel && row.isSameWork), index.quantiles);
+  const total = combined(rows.filter((row) => row.pass === "total" && row.isModel && row.isSameWork), index);
   const counts = ["slower", "faster", "cannot tell"].map((text) => `${rows.filter((row) => row.reading === text).length} ${text}`);
   const kinds = [["models", true], ["layers", false]].filter(([, isModel]) => rows.some((row) => row.isModel === isModel));
   const cell = (pass, isModel) => {
     const same = rows.filter((row) => row.pass === pass && row.isModel === isModel && row.isSameWork);
-    const mean = combined(same, index.quantiles);
+    const mean = combined(same, index);
     if (!mean) return make("td");
     return make("td", { class: `number ratio ${reading(mean) === "cannot tell" ? "" : colour(mean.value)}` },
       `${numbers.change(mean.value)} `, make("small", {}, interval(mean)));
@@ -163,8 +164,10 @@ function changes(rows, sort, notes) {
 
 function explanation(rows, from, to) {
   const byChance = Math.round(rows.length * 0.05);
+  const turns = rows.filter(({ turn }) => turn).length;
   return make("p", { class: "legend" },
-    `A change is of the medians; behind it its ${LEVEL} interval, from how much sessions of the same pass differ on this machine. `,
+    `A change is of the medians; behind it its ${LEVEL} interval, from how much sessions of the same pass differ on this machine`,
+    turns ? `; of ${turns} rows from sessions of both that were measured in turn, as passtime measure does. ` : ". ",
     `Slower or faster means that the interval does not hold 0. Of ${rows.length} rows about ${byChance} would be called so by chance if nothing had changed: `,
     "one row alone is a hint, a row with a narrow interval far from 0 or several rows alike are evidence. ",
     make("code", {}, `passtime verdict ${from} ${to}`), " judges all rows together.");

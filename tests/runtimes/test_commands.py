@@ -60,13 +60,13 @@ def test_remove_and_prune(run):
     assert run("remove", "fakeframe-1.0").stdout == "removed fakeframe-1.0\n"
     assert run("remove", "fakeframe-1.0").exit_code == 1
     assert run("prune").exit_code == 2
-    assert run("prune", "--budget", "20GB").stdout == "removed nothing\n"
-    assert run("prune", "--budget", "1K").stdout == "removed fakeframe-2.0\n"
+    assert run("prune", "--disk", "20GB").stdout == "removed nothing\n"
+    assert run("prune", "--disk", "1K").stdout == "removed fakeframe-2.0\n"
 
 
 @pytest.mark.parametrize("size", ["", "GB", "-1GB", "many", "20XB"])
 def test_what_is_no_size_is_refused(run, size):
     """A size that cannot be read removes nothing and says how to write one."""
-    ended = run("prune", "--budget", size)
+    ended = run("prune", "--disk", size)
     assert ended.exit_code == 2
     assert "is no size: write it like 20GB" in ended.stderr

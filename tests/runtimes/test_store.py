@@ -157,9 +157,9 @@ def test_the_least_recently_used_go_first(wheels):
     os.utime(first.path / store._LAST_USE, (1, 1))
     assert store.prune(keep=2) == []
     assert store.prune(keep=1) == ["fakeframe-1.0"]
-    assert store.prune(budget_bytes=10**12) == []
-    assert store.prune(budget_bytes=0, spared={"fakeframe-2.0"}) == []
-    assert store.prune(budget_bytes=0) == ["fakeframe-2.0"]
+    assert store.prune(disk_bytes=10**12) == []
+    assert store.prune(disk_bytes=0, spared={"fakeframe-2.0"}) == []
+    assert store.prune(disk_bytes=0) == ["fakeframe-2.0"]
     assert store.installed() == []
 
 

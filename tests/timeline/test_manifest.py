@@ -62,6 +62,16 @@ def test_local_releases_follow_the_shipped_ones(tmp_path, releases):
     assert loaded.branches == ("fake", "fake-local")
 
 
+def test_a_local_release_that_is_overtaken_says_where_it_is(tmp_path, releases):
+    """Where what is shipped came to be newer on the same branch, the line names the file to take the entry out of."""
+    releases.write_text(GOOD)
+    local = places.local_releases(tmp_path)
+    local.parent.mkdir()
+    local.write_text(GOOD.replace('"1"', '"0"').replace("2020", "2019"))
+    with pytest.raises(PasstimeError, match=f"fake-0 is older than fake-1.*the entry to remove is in {local}"):
+        manifest.load(tmp_path)
+
+
 def test_an_unknown_release_is_one_line_with_what_looks_alike(tmp_path, releases):
     """The message names near matches and the command that lists all."""
     releases.write_text(GOOD + GOOD.replace('"1"', '"2.14.1"'))

@@ -83,10 +83,10 @@ def remove(names: Sequence[str]) -> None:
 
 @runtimes.command("prune")
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the N that were used last.")
-@click.option("--budget", type=amounts.Size(), help="Keep what fits, like 20GB; the least recently used go first.")
-def prune(keep: int | None, budget: int | None) -> None:
+@click.option("--disk", type=amounts.Size(), help="Keep what fits, like 20GB; the least recently used go first.")
+def prune(keep: int | None, disk: int | None) -> None:
     """Remove the runtimes that were not used for longest."""
-    if keep is None and budget is None:
-        raise click.UsageError("say how much to keep: --keep N, or --budget SIZE")
-    removed = store.prune(keep, budget)
+    if keep is None and disk is None:
+        raise click.UsageError("say how much to keep: --keep N, or --disk SIZE")
+    removed = store.prune(keep, disk)
     click.echo(f"removed {', '.join(removed) or 'nothing'}")

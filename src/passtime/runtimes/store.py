@@ -173,11 +173,11 @@ def remove(name: str) -> None:
 
 def prune(
     keep: int | None = None,
-    budget_bytes: int | None = None,
+    disk_bytes: int | None = None,
     announce: Callable[[str], None] = _say,
     spared: Collection[str] = (),
 ) -> list[str]:
-    """Removes the least recently used runtimes but `keep`, or until all fit into `budget_bytes`; returns their names.
+    """Removes the least recently used runtimes but `keep`, or until all fit into `disk_bytes`; returns their names.
 
     One that is in use stays, and is announced. Those that are `spared` stay.
     """
@@ -185,7 +185,7 @@ def prune(
     remaining = sorted(installed(), key=lambda runtime: runtime.last_use)
     for runtime in list(remaining):
         is_within = (keep is None or len(remaining) <= keep) and (
-            budget_bytes is None or sum(other.total_bytes for other in remaining) <= budget_bytes
+            disk_bytes is None or sum(other.total_bytes for other in remaining) <= disk_bytes
         )
         if is_within:
             break

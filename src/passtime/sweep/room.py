@@ -83,7 +83,7 @@ def _make_room(disk_bytes: int, needed: Sequence[Release], say: Callable[[str], 
     """Removes what the sweep does not need, the least recently used first, until one more fits; False if none does."""
     spared = {release.name for release in needed} | {one.release for one in store.installed() if one.is_adopted}
     at_most_bytes = max(0, disk_bytes - store.NEEDED_BYTES)
-    removed = store.prune(budget_bytes=at_most_bytes, announce=say, spared=spared)
+    removed = store.prune(disk_bytes=at_most_bytes, announce=say, spared=spared)
     if removed:
         say(f"Removed {', '.join(removed)} to make room")
         shutil.rmtree(_cache(), ignore_errors=True)

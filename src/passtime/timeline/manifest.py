@@ -121,13 +121,18 @@ class Manifest:
 def load(root: Path) -> Manifest:
     """The shipped releases and those that the user added to this checkout.
 
-    Raises PasstimeError, with the file and the place in it, for a damaged file.
+    Raises PasstimeError, with the file and the place in it, for a damaged file, and where what is shipped has since
+    come to be newer than what the user added to the same branch.
     """
     releases = read(places.shipped_releases())
+    _check_order(releases)
     local = places.local_releases(root)
     if local.exists():
         releases += read(local)
-    _check_order(releases)
+        try:
+            _check_order(releases)
+        except PasstimeError as error:
+            raise PasstimeError(f"{error}; the entry to remove is in {local}") from None
     return Manifest(tuple(releases))
 
 

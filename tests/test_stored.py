@@ -41,3 +41,11 @@ def test_a_throttled_gpu_is_a_doubt():
     (doubt,) = stored._doubts([{"provenance.gpu_throttled": found} for found in reasons])
     assert doubt == "while it was measured, the GPU was throttled: software power cap, hardware slowdown"
     assert list(stored._doubts([{"provenance.gpu_throttled": []}, {}])) == []
+
+
+def test_sessions_of_two_builds_are_a_doubt():
+    """A build that was made anew under the same name is told by its version or its commit."""
+    old, new = ({"provenance.framework_version": "2.16.0a0", "provenance.git_version": one} for one in ("abc", "def"))
+    (doubt,) = stored._doubts([old, new, new])
+    assert doubt.startswith("its sessions are of different builds, 2.16.0a0 abc and 2.16.0a0 def")
+    assert list(stored._doubts([new, new, {}])) == []

@@ -33,6 +33,7 @@ _BUSY_CPUS = 0.1
 
 _PAGE_FAULTS = "provenance.page_faults_per_pass"
 _GPU_THROTTLED = "provenance.gpu_throttled"
+_BUILD = ("provenance.framework_version", "provenance.git_version")
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,11 @@ def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> Iterator[tup
 def _doubts(lines: Sequence[dict]) -> Iterator[str]:
     for line in lines:
         yield from line.get(DOUBTS, ())
+    builds = dict.fromkeys(
+        " ".join(str(line[key]) for key in _BUILD if line.get(key)) for line in lines if _BUILD[0] in line
+    )
+    if len(builds) > 1:
+        yield f"its sessions are of different builds, {' and '.join(builds)}: a build needs a name of its own"
     busiest = max((line.get("provenance.others_cpus") or 0.0 for line in lines), default=0.0)
     if busiest > _BUSY_CPUS:
         yield f"while it was measured, other programs took {busiest:.2g} CPUs"

@@ -191,7 +191,9 @@ def test_an_upgrade_is_every_change_with_its_interval(visit: Visit) -> None:
         assert record["ratio"] == pytest.approx(other[place] / base[place], rel=1e-4)
         assert record["ratio_low"] < record["ratio"] < record["ratio_high"]
         surely = record["ratio_low"] > 1 or record["ratio_high"] < 1
-        assert surely == (record["reading"] != "cannot tell")
+        assert surely == (record["reading"] in ("slower", "faster"))
+        within = record["ratio_low"] > 1 / 1.02 and record["ratio_high"] < 1.02
+        assert (record["reading"] == "same") == (within and not surely)
 
 
 def test_a_bookmark_answers_a_question(visit: Visit) -> None:
@@ -202,17 +204,17 @@ def test_a_bookmark_answers_a_question(visit: Visit) -> None:
     workload, measured_pass, *_, change, reading = cells(rows)
     assert (workload, measured_pass) == ("resnet50", "total")
     assert " % to " in change
-    assert reading in ("slower", "faster", "cannot tell")
+    assert reading in ("slower", "faster", "same", "cannot tell")
     expect(page.locator(".answer")).to_contain_text(f"{OTHER} takes")
 
 
 def test_page_faults_may_explain_a_change(visit: Visit) -> None:
     """A change between results of which not both have their page faults recorded says so."""
     records = json.loads(exported(visit(f"?view=upgrade&machine={MACHINE}&from=torch-2.5.1&to={OTHER}"), "JSON"))
-    told = [record for record in records if record["reading"] != "cannot tell"]
+    told = [record for record in records if record["reading"] in ("slower", "faster")]
     assert len(told) > 5
     assert all("page faults were not recorded" in record["notes"] for record in told)
-    assert not any("page faults" in record["notes"] for record in records if record["reading"] == "cannot tell")
+    assert not any("page faults" in record["notes"] for record in records if record not in told)
 
 
 def test_workers_may_explain_a_change(visit: Visit) -> None:
@@ -354,6 +356,21 @@ def test_the_keyboard_reaches_everything(visit: Visit) -> None:
     expect(page.locator("table.changes")).to_be_visible()
 
 
+def test_the_keyboard_stays_where_it_was(visit: Visit) -> None:
+    """Sorting and ticking keep the focus; a release that is removed gives it to what adds one, not to another's ×."""
+    page = visit(f"{TABLES},torch-2.5.1")
+    page.get_by_role("button", name="total").nth(1).press("Enter")
+    expect(page.locator("th[aria-sort=ascending]").nth(1)).to_be_visible()
+    expect(page.get_by_role("button", name="total").nth(1)).to_be_focused()
+    page.get_by_role("button", name="remove torch-2.5.1").press("Enter")
+    expect(page.locator("ul.chosen li")).to_have_count(2)
+    expect(page.get_by_role("combobox", name="Add")).to_be_focused()
+    page = visit(HISTORY)
+    page.get_by_role("checkbox", name="backward").press("Space")
+    expect(page.get_by_role("checkbox", name="backward")).not_to_be_checked()
+    expect(page.get_by_role("checkbox", name="backward")).to_be_focused()
+
+
 def test_tables_are_tables(visit: Visit) -> None:
     """Each table has a caption, heads of columns and heads of rows, as a screen reader needs them."""
     for address in (TABLES, UPGRADE, f"{HISTORY}&workload=vgg16"):
@@ -375,20 +392,33 @@ def test_old_bookmarks_lead_to_asvs_pages(visit: Visit, bookmark: str) -> None:
 
 
 def test_an_unknown_state_shows_what_there_is(visit: Visit) -> None:
-    """A view, machine or release in the address that does not exist is passed over."""
+    """A view, machine or release in the address that does not exist is passed over, and the page says so."""
     page = visit("?view=poem&machine=cray-1&device=abacus&releases=torch-99&base=x&sort=y")
     expect(page.locator("table.times").first).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("There is no machine cray-1")
+    expect(page.get_by_role("status")).to_contain_text("torch-99: no times here")
     page = visit("?view=upgrade&from=torch-99&to=torch-98&sort=__proto__")
     expect(page.locator("table.changes")).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("torch-99, torch-98: no times here")
+    page = visit(UPGRADE)
+    expect(page.locator("table.changes")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_count(0)
 
 
-def test_missing_numbers_are_explained(own_site: Path, browser: Browser) -> None:
-    """Where a file of numbers is missing, the page says which and what to do."""
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"status": 404}, "is missing: run asv publish again"),
+        ({"status": 200, "body": "<html>"}, "is not what asv publish wrote"),
+    ],
+)
+def test_missing_numbers_are_explained(own_site: Path, browser: Browser, answer: dict, said: str) -> None:
+    """Where a file of numbers is missing, or a host sends a page in its place, the page says which and what to do."""
     with serving(own_site) as address, browser.new_context() as context:
         page = context.new_page()
-        page.route("**/releases/*.json", lambda route: route.fulfill(status=404))
+        page.route("**/releases/*.json", lambda route: route.fulfill(**answer))
         page.goto(address)
-        expect(page.get_by_role("alert")).to_contain_text("is missing: run asv publish again")
+        expect(page.get_by_role("alert")).to_contain_text(said)
         page.close()
 
 

@@ -66,7 +66,10 @@ def test_the_other_way_round_is_the_inverse(visit: Visit) -> None:
 def test_it_says_how_many_were_measured_in_turn(visit: Visit) -> None:
     """The legend tells of the rows that are judged by pairs."""
     page = visit(f"?view=upgrade&from={BASE}&to={OTHER}")
-    assert "of 4 rows from sessions of both that were measured in turn" in page.locator("p.legend").inner_text()
+    assert (
+        "Of 4 rows both are the mean over sessions of the two releases that were measured in turn"
+        in page.locator("p.legend").inner_text()
+    )
 
 
 @pytest.mark.parametrize("counts", [(6,), (9, 30), (2, 100)])

@@ -1,7 +1,9 @@
 // How two releases' times differ, and how sure that is.
 
 const LEVEL = "95 %";
-export { LEVEL };
+/** Within which a change is none, as passtime verdict has it unless told otherwise. */
+const MARGIN = 0.02;
+export { LEVEL, MARGIN };
 
 /** Student's quantile for a two-sided interval, from the published table: entry i is that of freedom = steps / i. */
 function quantile(freedom, table) {
@@ -49,10 +51,16 @@ export function combined(pairs, { quantiles, looks }) {
   return { value: Math.exp(mean), low: Math.exp(mean - half), high: Math.exp(mean + half) };
 }
 
-/** What the interval says: "slower", "faster" or "cannot tell". */
+/** What the interval says: "slower", "faster", "same" where all of it is within the margin, or "cannot tell". */
 export function reading({ low, high }) {
   if (low === null) return "cannot tell";
-  return low > 1 ? "slower" : high < 1 ? "faster" : "cannot tell";
+  if (low > 1 || high < 1) return low > 1 ? "slower" : "faster";
+  return low > 1 / (1 + MARGIN) && high < 1 + MARGIN ? "same" : "cannot tell";
+}
+
+/** Whether that is a change. */
+export function isChange(text) {
+  return text === "slower" || text === "faster";
 }
 
 /** The class of a cell's colour: from 5 steps faster to 5 steps slower, a step a factor of 1.15. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from passtime import stored
+from passtime.sessions import Cell, Sessions
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,15 @@ def test_sessions_of_two_builds_are_a_doubt():
     (doubt,) = stored._doubts([old, new, new])
     assert doubt.startswith("its sessions are of different builds, 2.16.0a0 abc and 2.16.0a0 def")
     assert list(stored._doubts([new, new, {}])) == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "samples", "left"),
+    [([3, 2], 5, [3, 2]), ([3, 2, 2], 5, [3, 2]), ([3, 2], 0, []), ([None, 9], 5, [None, 9]), ([2, 2], 5, [2, 2])],
+)
+def test_a_session_whose_samples_were_not_saved_is_left_out(counts, samples, left):
+    """An end between the moves of the two files leaves a line too many; the other sessions keep their own samples."""
+    lines = [{"benchmark": "b", "params": ["x"], **({} if n is None else {"samples": n})} for n in counts]
+    found, cell = Sessions(lines), Cell("b", 0, ("x",))
+    found.leave_out_unsaved(cell, samples)
+    assert [line.get("samples") for line in found.of(cell)] == left

@@ -35,6 +35,7 @@ def run(root: Path, *arguments: str, **variables: str) -> int:
 
 
 def end_when_told() -> None:
-    """A closed terminal or a polite kill ends us by an exception, and so what we started, too."""
+    """A polite kill, or a closed terminal unless that is to be outlived (nohup), ends us and what we started."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+        if signal.getsignal(ending) != signal.SIG_IGN:
+            signal.signal(ending, lambda number, _: sys.exit(128 + number))

@@ -9,7 +9,6 @@ import ast
 import functools
 import itertools
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,11 +88,17 @@ class Sessions:
         except (ValueError, KeyError, TypeError) as error:
             raise util.UserError(f"{path} is damaged ({error}): repair it, or remove it and measure again") from None
 
-    def save(self, path: Path) -> None:
-        lines = (json.dumps(line) + "\n" for line in self.lines())
-        part = path.with_name(path.name + ".part")
-        part.write_text("".join(lines), "utf-8")
-        os.replace(part, path)
+    def write(self, path: Path) -> None:
+        path.write_text("".join(json.dumps(line) + "\n" for line in self.lines()), "utf-8")
+
+    def leave_out_unsaved(self, cell: Cell, samples: int) -> None:
+        """Drops a cell's last sessions where fewer samples are stored than they took.
+
+        Its samples lie in another file, which an end between the two moves leaves as it was.
+        """
+        lines = self.of(cell)
+        while lines and all(SAMPLES in line for line in lines) and sum(line[SAMPLES] for line in lines) > samples:
+            self._lines[cell.benchmark, cell.params].remove(lines.pop())
 
     def lines(self) -> list[dict]:
         """All lines, as they are stored."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +102,11 @@ def machines(root: Path) -> list[str]:
 
 
 def read(root: Path, machine: str) -> list[Stored]:
-    """What each release has on a machine, by date. Raises PasstimeError where it has nothing, or a file is damaged."""
+    """What each release has on a machine, by date. Raises PasstimeError where it has nothing, or a file is damaged.
+
+    Results of what is no release any more, such as an own build whose entry was removed, are left out, and named on
+    stderr.
+    """
     if machine not in machines(root):
         there = ", ".join(machines(root)) or "none yet"
         raise PasstimeError(f"no results of machine {machine}: there are {there}; `--machine` names one")
@@ -117,8 +122,12 @@ def read(root: Path, machine: str) -> list[Stored]:
                 sessions = Sessions.load(path.with_suffix(".provenance.jsonl"))
             except util.UserError as error:
                 raise PasstimeError(str(error)) from None
-            name = names.get(results.commit_hash) or repository.release_name(timeline, results.commit_hash)
-            release = known.get(name)
+            try:
+                name = names.get(results.commit_hash) or repository.release_name(timeline, results.commit_hash)
+                release = known.get(name)
+            except PasstimeError:
+                print(f"{path} is left out: it has results of a release that is not listed any more", file=sys.stderr)
+                continue
             found.append(Stored(release, times(results, sessions)))
     return sorted(found, key=lambda stored: stored.release.date)
 
@@ -139,6 +148,7 @@ def times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
             if seconds is None:
                 continue
             workload, device = cell.params
+            sessions.leave_out_unsaved(cell, len(samples or ()))
             lines = sessions.of(cell)
             found[workload, device, measured_pass] = Measured(
                 seconds,

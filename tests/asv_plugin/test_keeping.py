@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import select
+import shutil
 import signal
+import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from asv.results import Results
+from asv.runner import BenchmarkResult
 from fake import adapter
 from fake.project import DEADLINE_SECONDS, Project
 
 from asv_plugin.conftest import await_session
+from passtime import asv_process
+from passtime.asv_plugin import commands
+from passtime.asv_plugin.results import KeptResults
+from passtime.sessions import Cell
 
 JULIA = Path(__file__).parents[1] / "fake/julia"
 # A release that is installed by a Julia.
@@ -377,3 +387,68 @@ def test_removing_results_with_asv_works(project):
     assert {cell.partition("(")[0] for cell in project.stored("fake-1.0")} == {"nets.Layer.time_inference"}
     both = ("-b", "Layer.time_forward|Layer.time_inference")
     assert measured_cells(run(project, "fake-1.0^!", *both, *ONE_ROUND, "--skip-existing-successful")) == [DENSE]
+
+
+def test_a_full_disk_leaves_both_files_as_they_were(tmp_path, monkeypatch):
+    """Samples and sessions are moved together: where one cannot be written neither is, and no part stays."""
+    kept = KeptResults({"machine": "m"}, {}, "a" * 40, 1, "runtime", "passtime", {})
+    kept.load_data(str(tmp_path))
+    failed = BenchmarkResult([None], [None], [None], 1, "", None)
+    one = {"name": "b", "version": "1", "params": []}
+    for attempt in ("first", "second"):
+        line = {"benchmark": "b", "params": [], "failure": attempt}
+        try:
+            kept.put_failure(one, Cell("b", 0, ()), failed, line, datetime.now(timezone.utc))
+        except OSError:
+            assert attempt == "second"
+        else:
+            assert attempt == "first"
+            before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+            monkeypatch.setattr(Results, "save", is_full)
+    assert len(before) == 2
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def is_full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_damaged_machine_file_is_one_line(project):
+    """Half a machine.json ends every command with its name, and results do not go to another machine's folder."""
+    project.asv("run", "fake-1.0", "-b", "time_forward")
+    (described,) = project.results.glob("*/machine.json")
+    described.write_text("{", "utf-8")
+    run = project.asv("run", "fake-2.0", "-b", "time_forward", expect=1)
+    for said in (run, project.passtime("sweep", "fake-2.0", expect=1)):
+        assert re.search(rf"{described.parent.name}/machine.json is damaged", said)
+        assert "Traceback" not in said
+    assert described.read_text("utf-8") == "{"
+
+
+def test_results_of_a_removed_release_are_left_out(project):
+    """An own build whose entry is gone makes nothing else unreadable: it is named once."""
+    project.asv("run", "fake-1.0..fake-3.0", "-b", "time_forward")
+    project.write_releases(names=("fake-0.1", "fake-1.0", "fake-2.0"))
+    shutil.rmtree(project.root / ".passtime")
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("passtime"), "tables", "--format", "json"],
+        cwd=project.root, env=project.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "fake-3.0" not in ended.stdout
+    assert "is left out: it has results of a release that is not listed any more" in ended.stderr
+
+
+@pytest.mark.parametrize("end_by", [commands.end_by_interrupt, asv_process.end_when_told])
+def test_what_is_to_outlive_its_terminal_does(end_by):
+    """Under nohup a hang-up stays ignored; else it ends what runs as a polite kill does."""
+    before = {ending: signal.getsignal(ending) for ending in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        end_by()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        end_by()
+        assert callable(signal.getsignal(signal.SIGHUP))
+    finally:
+        for ending, handler in before.items():
+            signal.signal(ending, handler)

@@ -169,3 +169,9 @@ def test_an_index_out_of_reach_is_one_line(releases, monkeypatch):
     ):
         index.update(releases, "fakeframe", pytest.fail)
     assert releases.read_text() == MANIFEST
+
+
+def test_an_index_without_upload_times_is_one_line():
+    """A release's place in the timeline is its date: an index that has none is named."""
+    with pytest.raises(PasstimeError, match="does not say when files were uploaded"):
+        index._uploads({"files": [{"filename": "fakeframe-1.0-py3-none-any.whl"}]})

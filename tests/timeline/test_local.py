@@ -59,6 +59,7 @@ def test_a_taken_name_is_refused(root, tmp_path):
         ("json", sys.executable, "mine.lock", "cannot be a release's name"),
         ("json", sys.executable, "my..build", "cannot be a release's name"),
         ("json", sys.executable, "mine.", "cannot be a release's name"),
+        ("json", sys.executable, "local", "'local' is what a branch is called"),
     ],
 )
 def test_what_cannot_be_a_release_is_one_line(root, framework, python, name, said):

@@ -32,6 +32,7 @@ from passtime.asv_plugin.runner import Runner
 from passtime.asv_plugin.suite import JUST_DISCOVER, InstallingSuite, Suite
 from passtime.errors import PasstimeError
 from passtime.parity.record import Record
+from passtime.patterns import compiled
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
 
@@ -105,11 +106,20 @@ def _prepare_measuring(
             "passtime times releases in runtimes of their own, not in an environment: make the interpreter with your "
             "own build a release by `passtime timeline add torch --python PATH --name NAME`, then `asv run NAME`"
         )
-    signal.signal(signal.SIGTERM, interrupt)
+    for pattern in [args.bench] if isinstance(args.bench, str) else args.bench or ():
+        compiled(pattern)
+    end_by_interrupt()
     runner = Runner(Path(conf.results_dir), skip_measured, skip_failed, within)
     # asv would skip, fail and store whole benchmarks.
     run.run_benchmarks = find.run_benchmarks = runner.run_benchmarks
     run.skip_benchmarks = runner.skip_benchmarks
+
+
+def end_by_interrupt() -> None:
+    """A polite kill, or a closed terminal unless that is to be outlived (nohup), ends us as Ctrl-C does."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) != signal.SIG_IGN:
+            signal.signal(ending, interrupt)
 
 
 def interrupt(number: int, frame: object) -> NoReturn:

@@ -16,6 +16,8 @@ from pathlib import Path
 import click
 from asv import machine, util
 
+from passtime.errors import PasstimeError
+
 # Words in the names of processors that tell none from another.
 _NOISE = re.compile(r"\((r|tm)\)|@.*|\b\d+-core\b|\b(cpu|processor|with)\b|\bradeon.*", re.IGNORECASE)
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
@@ -26,6 +28,8 @@ def _checked(_ctx: click.Context, _option: click.Parameter, given: str | None) -
         raise click.BadParameter(f"{given!r} names a folder of results: letters, digits, '.', '-' and '_'")
     return given
 
+
+_save_as_asv = machine.Machine.save
 
 # As `asv run --machine`, for the commands that measure.
 machine_option = click.option(
@@ -40,12 +44,21 @@ def install(results: Path) -> None:
         # A machine keeps the description that it was first given: a new one would split its charts.
         described = results / machine_name / "machine.json"
         if described.is_file():
-            return util.load_json(str(described), machine.Machine.api_version)
+            try:
+                return util.load_json(str(described), machine.Machine.api_version)
+            except util.UserError as error:  # of which asv makes a machine without a name
+                raise PasstimeError(f"{described} is damaged ({error}): `git checkout` it, or remove it") from None
         return dict(sorted({**facts(), "machine": machine_name}.items()))  # as in the file
 
     def save(machine_name: str, machine_info: dict[str, str], _path: str | None = None) -> None:
         """Nothing: `results/<machine>/machine.json`, which asv writes too, is enough."""
 
+    def save_once(self: machine.Machine, results_dir: str) -> None:
+        """As asv, which writes it anew in every run: an end in the middle would leave half of it."""
+        if not Path(results_dir, self.machine, "machine.json").is_file():
+            _save_as_asv(self, results_dir)
+
+    machine.Machine.save = save_once
     machine.Machine.hardcoded_machine_name = this_machine()
     machine.MachineCollection.load = staticmethod(load)
     machine.MachineCollection.save = staticmethod(save)

@@ -19,7 +19,7 @@ class Estimate:
     def __init__(self, results: Path) -> None:
         self._weights: dict[tuple[str, tuple[str, ...]], float] = {}
         for path in results.glob("*/*.provenance.jsonl"):
-            for line in path.read_text("utf-8").splitlines():
+            for line in path.read_text("utf-8", errors="replace").splitlines():
                 self._learn(line)
         self._typical = fmean(self._weights.values()) if self._weights else 1.0
         self._weight_done = self._seconds_done = 0.0

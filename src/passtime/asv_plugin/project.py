@@ -105,10 +105,13 @@ def _by_session(found: Suite) -> dict[tuple[str, str, str], Cells]:
 def land(results: KeptResults, cells: Cells, replies: Mapping[str, Mapping[str, Any]], session: dict[str, Any]) -> None:
     """Adds a session's samples and peaks to a release's results, as `asv run --append-samples` would, and saves.
 
-    `replies` are the worker's, by method; `session` is what provenance says of the session as a whole.
+    `replies` are the worker's, by method, none of what the device cannot tell; `session` is what provenance says of the
+    session as a whole.
     """
     started_at = datetime.fromisoformat(session["started_at"])
     for method, (one, cell) in cells.items():
+        if method not in replies:
+            continue
         reply = replies[method]
         samples, count = reply.get("elapsed_seconds"), len(cells_of(one))
         columns = (median(samples) if samples else reply["peak_bytes"], samples, 1 if samples else None)

@@ -33,7 +33,10 @@ class TimelineRepo(Git):
         `first^..last` is what it looks like for a branch's first release, too, whose parent git cannot find.
         Raises UserError for what git cannot read, where asv ends in a trace-back.
         """
-        words = shlex.split(range_spec)
+        try:
+            words = shlex.split(range_spec)
+        except ValueError as error:
+            raise util.UserError(f"no releases in the range {range_spec!r}: {error}") from None
         tags = self.get_tags()
         if words and all(word in tags for word in words):
             return [tags[word] for word in words]
@@ -72,7 +75,10 @@ class TimelineRepo(Git):
             for name in re.split(r"\.{2,3}", word):
                 bare = _AROUND_A_NAME.sub("", _AROUND_A_NAME.sub("", name, count=1))
                 if bare and not bare.startswith("-"):
-                    self.get_hash_from_name(bare)
+                    try:
+                        self.get_hash_from_name(bare)
+                    except NoSuchNameError:
+                        raise util.UserError(_unknown(bare)) from None
         said = (error.stderr.strip().splitlines() or ["git cannot read it"])[0].removeprefix("fatal: ")
         return f"no releases in the range {range_spec!r}: {said}; a range is like torch-2.8.0..torch-2.14.1"
 

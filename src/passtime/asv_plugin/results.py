@@ -35,6 +35,11 @@ class KeptResults(Results):
         super().load_data(result_dir)
         self._folder = result_dir
         self.sessions = Sessions.load(self._sessions_path(result_dir))
+        for name in self.get_all_result_keys():
+            params = self.get_result_params(name)
+            stored = self.get_result_samples(name, params)
+            for cell, samples in zip(cells_of({"name": name, "params": params}), stored, strict=True):
+                self.sessions.leave_out_unsaved(cell, len(samples or ()))
 
     def set_build_duration(self, value: float) -> None:
         """Nothing: how long a look for the runtime took is no result, and would change the file in every run."""
@@ -118,7 +123,7 @@ class KeptResults(Results):
             self.save(self._folder)
 
     def save(self, result_dir: str) -> None:
-        """As asv, but in one move, so that a file is never half written; and only what is new."""
+        """As asv, but in one move a file, so that none is ever half written; and only what is new."""
         if not self._is_changed:
             return
         path = Path(result_dir, self._filename)
@@ -127,9 +132,17 @@ class KeptResults(Results):
         for name in list(self.get_all_result_keys()):
             part._leave_out_never_tried(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.sessions.save(self._sessions_path(result_dir))
-        Results.save(part, result_dir)
-        os.replace(Path(result_dir, part._filename), path)
+        sessions_path = self._sessions_path(result_dir)
+        parts = (sessions_path.with_name(sessions_path.name + ".part"), Path(result_dir, part._filename))
+        try:
+            self.sessions.write(parts[0])
+            Results.save(part, result_dir)
+            # Both are whole before either is moved; the sessions first, since one too many is found when they are read.
+            os.replace(parts[0], sessions_path)
+            os.replace(parts[1], path)
+        finally:
+            for left in parts:
+                left.unlink(missing_ok=True)
         self._is_changed = False
 
     def _leave_out_never_tried(self, name: str) -> None:

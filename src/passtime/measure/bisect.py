@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,14 +12,14 @@ from rich.console import Console
 
 from passtime import places
 from passtime.amounts import Duration
-from passtime.asv_plugin.commands import interrupt
+from passtime.asv_plugin.commands import end_by_interrupt
 from passtime.asv_plugin.machine import machine_option
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
+from passtime.patterns import compiled
 from passtime.timeline import manifest
 from passtime.timeline.manifest import Release
 from passtime.verdict import formats, judge
-from passtime.verdict.commands import compiled
 from passtime.verdict.report import Report, Row
 
 # Whether a release is as slow as the bad one, or as fast as the good one; None where it cannot be told, or run.
@@ -53,7 +52,7 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
     BENCH is a regular expression, as asv's `-b`. Of what matches, the pass that is slowest in BAD is followed. Only the
     releases that are visited are installed. Both are of one branch: of a framework's releases, or of its commits.
     """
-    signal.signal(signal.SIGTERM, interrupt)
+    end_by_interrupt()
     root = places.root()
     line = between(manifest.load(root), good, bad)
     progress = Console(stderr=True)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-
 import click
 from rich.console import Console
 
 from passtime import places, workloads
 from passtime.amounts import Duration
-from passtime.asv_plugin.commands import interrupt
+from passtime.asv_plugin.commands import end_by_interrupt
 from passtime.asv_plugin.machine import machine_option
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
+from passtime.patterns import compiled
 from passtime.timeline import manifest
 from passtime.verdict import formats
-from passtime.verdict.commands import EXITS, compiled
+from passtime.verdict.commands import EXITS
 
 
 @click.command()
@@ -45,7 +44,7 @@ def measure(
     What is measured is kept as asv's results, and the same command goes on from it. Exits as `passtime verdict`: 0 if
     nothing is slower, 3 if something is, 4 if that cannot be told.
     """
-    signal.signal(signal.SIGTERM, interrupt)
+    end_by_interrupt()
     root = places.root()
     known = manifest.load(root)
     first, second = known.get(base), known.get(other)

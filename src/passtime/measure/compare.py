@@ -154,7 +154,7 @@ def _measure(
             one.worker.restart()
 
     name = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    there = dict(_pairs(root, project.machine, [side.release for side in sides], rows))
+    there = dict(_pairs(root, project, [side.release for side in sides], rows))
     campaign = Campaign(rows, margin, name, there)
     for step in _shown(campaign, campaign.run(take_session, renew, budget_seconds), budget_seconds, progress):
         for (item, measured_pass), (verdict, change) in step.settled.items():
@@ -167,9 +167,10 @@ def _measure(
 
 
 def _pairs(
-    root: Path, machine: str, releases: list[Release], rows: dict[Item, tuple[str, ...]]
+    root: Path, project: Project, releases: list[Release], rows: dict[Item, tuple[str, ...]]
 ) -> Iterator[tuple[Row, list[tuple[float, float]]]]:
-    """The pairs that are stored of each row: an interrupted campaign goes on from them."""
+    """The pairs that are stored of each row, by its benchmark's version of today: a campaign goes on from them."""
+    machine = project.machine
     by_name = {one.release.name: one for one in stored.read(root, machine)} if machine in stored.machines(root) else {}
     if not {release.name for release in releases} <= by_name.keys():
         return
@@ -177,7 +178,10 @@ def _pairs(
     for item, names in rows.items():
         for name in names:
             place = (item.workload, item.device, name)
-            if place in base and place in other:
+            if place not in base or place not in other:
+                continue
+            version = project.cells[item.workload, item.device, item.session][f"time_{name}"][0]["version"]
+            if all(line.get("version") == version for one in (base, other) for line in one[place].provenance):
                 yield (item, name), report.medians_of_pairs(base[place], other[place])
 
 

@@ -6,7 +6,6 @@ Computers of the same kind are not equally fast, and a history that is taken in 
 from __future__ import annotations
 
 import itertools
-import signal
 from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
@@ -14,7 +13,7 @@ import click
 from rich.console import Console
 
 from passtime import frameworks, places, sampling, stored, uncertainty
-from passtime.asv_plugin.commands import interrupt
+from passtime.asv_plugin.commands import end_by_interrupt
 from passtime.asv_plugin.project import Project
 from passtime.errors import PasstimeError
 from passtime.measure.take import Item, take
@@ -24,7 +23,9 @@ from passtime.timeline import manifest
 from passtime.uncertainty import Prior
 from passtime.verdict import formats, judge
 from passtime.verdict.judge import Change
+from passtime.worker import client
 from passtime.worker.protocol import SESSIONS
+from passtime.worker.supervisor import Worker
 
 WORKLOADS = ("resnet18", "conv3x3/1", "conv5x5/2", "batchnorm", "dense")
 ROUNDS = 3
@@ -55,7 +56,7 @@ def check(ctx: click.Context, name: str | None, machine_name: str | None, rounds
 
     Nothing is kept. Exits with 0 if it may add to that machine's history, 3 if it may not, 4 if that cannot be told.
     """
-    signal.signal(signal.SIGTERM, interrupt)
+    end_by_interrupt()
     root = places.root()
     known = manifest.load(root)
     machine_name = machine_name or Project(root).machine
@@ -90,12 +91,19 @@ def measured(reference: Stored, everything: Sequence[Stored], rounds: int) -> di
             progress.print(f"round {number + 1} of {rounds}", highlight=False)
             worker.restart()
             for item in items:
-                for measured_pass, samples in take(worker, item, sampling.policy()).elapsed_seconds.items():
+                for measured_pass, samples in _taken(release.name, worker, item).items():
                     sessions.setdefault((item.workload, item.device, measured_pass), []).append(samples)
     finally:
         worker.stop()
     usual = uncertainty.usual(one.times for one in everything)
     return {place: _change(reference, place, found, usual) for place, found in sessions.items()}
+
+
+def _taken(name: str, worker: Worker, item: Item) -> dict[str, list[float]]:
+    try:
+        return take(worker, item, sampling.policy()).elapsed_seconds
+    except client.WorkerError as error:
+        raise PasstimeError(f"{item} of {name} could not be measured again: {error}") from None
 
 
 def agrees(mean: Change, margin: float) -> bool | None:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from passtime import benchmark, sampling, workloads
-from passtime.worker import client
+from passtime.worker import client, protocol
 from passtime.worker.protocol import SESSIONS
 from passtime.worker.supervisor import Worker
 
@@ -49,7 +49,8 @@ class Taken:
 def take(worker: Worker, item: Item, policy: Mapping[str, float]) -> Taken:
     """Has the worker run one session, in a process of its own, and takes all that it answers.
 
-    Raises client.WorkerError where the release lacks the workload or the session fails.
+    A device whose memory cannot be told gives no reply for that. Raises client.WorkerError where the release lacks the
+    workload, and where the session fails or takes longer than a benchmark may.
     """
     fields = {
         **workloads.request_fields(item.workload, item.device),
@@ -57,9 +58,13 @@ def take(worker: Worker, item: Item, policy: Mapping[str, float]) -> Taken:
         "threads": sampling.threads(),
     }
     started_at, started = datetime.now(timezone.utc), time.monotonic()
-    replies = {
-        method: client.ask(worker.address, {"request": request, "pass": name, **fields})
-        for method, (request, name) in benchmark.REQUESTS.items()
-        if name in item.passes
-    }
+    replies = {}
+    for method, (request, name) in benchmark.REQUESTS.items():
+        if name in item.passes:
+            asked = {"request": request, "pass": name, **fields}
+            try:
+                replies[method] = client.ask(worker.address, asked, benchmark.PassBenchmark.timeout)
+            except client.WorkerError as error:
+                if request != "memory" or error.kind != protocol.UNAVAILABLE:
+                    raise
     return Taken(started_at, time.monotonic() - started, replies)

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from passtime import frameworks, places, sampling, terminal, workloads
+from passtime import asv_process, frameworks, places, sampling, terminal, workloads
 from passtime.errors import PasstimeError
 from passtime.parity.compare import Parity, check_all
 from passtime.parity.record import Record
@@ -26,6 +26,7 @@ _NAMES = (*workloads.MODELS, *workloads.LAYERS)
 @click.option("--device", type=click.Choice(workloads.DEVICES), default="cpu", show_default=True)
 def parity(reference: str, follower: str, chosen: Sequence[str], device: str) -> None:
     """Check that two releases do the same work: parameters, output and gradients, from the same weights and input."""
+    asv_process.end_when_told()
     for name in chosen:
         if name not in _NAMES:
             raise PasstimeError(f"unknown workload {name}: passtime has {', '.join(_NAMES)}")

@@ -17,9 +17,9 @@ from passtime.asv_plugin.machine import machine_option
 from passtime.asv_plugin.progress import Estimate, duration
 from passtime.asv_plugin.survey import Survey
 from passtime.errors import PasstimeError
+from passtime.patterns import compiled
 from passtime.sweep import outlook, room
 from passtime.timeline.manifest import Release
-from passtime.verdict.commands import compiled
 
 
 @click.command()

@@ -133,6 +133,8 @@ def _uploads(page: Mapping[str, Any]) -> list[Upload]:
             continue
         if version.is_prerelease or version.local:
             continue
+        if "upload-time" not in file:
+            raise PasstimeError(f"the package index at {_index()} does not say when files were uploaded: take another")
         date = datetime.fromisoformat(file["upload-time"].replace("Z", "+00:00")).replace(microsecond=0)
         dates[version] = min(date.astimezone(timezone.utc), dates.get(version, date))
     return [Upload(version, date) for version, date in dates.items()]

@@ -23,6 +23,9 @@ from passtime.timeline.manifest import Release
 
 _CPYTHON = re.compile(r"cp(\d)(\d+)")
 
+# What comes after the framework's name in those of its branches.
+_BRANCHES = ("local", "main", "nightly")
+
 _SECOND = timedelta(seconds=1)
 
 _PROBE_SECONDS = 180
@@ -123,6 +126,8 @@ def _check_shippable(root: Path, releases: Sequence[Release]) -> None:
 
 
 def check_name(name: str) -> None:
+    if name in _BRANCHES:
+        raise PasstimeError(f"{name!r} is what a branch is called, and git cannot tell the two apart: choose another")
     if not manifest.NAME.fullmatch(name):
         raise PasstimeError(f"{name!r} cannot be a release's name: use {manifest.NAME_RULE}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from passtime import stored as results
 from passtime.asv_plugin.machine import this_machine
 from passtime.errors import PasstimeError
 from passtime.parity.record import Record
+from passtime.patterns import compiled
 from passtime.stored import Measured, Place, Stored
 from passtime.timeline import manifest
 from passtime.verdict import formats, judge, report
@@ -71,14 +71,6 @@ def verdict(
     if text is not None:
         click.echo(text, nl=False)
     ctx.exit(EXITS[made.outcome])
-
-
-def compiled(bench: str | None) -> re.Pattern[str]:
-    """A `--bench`. Raises PasstimeError where it is no regular expression."""
-    try:
-        return re.compile(bench or "")
-    except re.error as error:
-        raise PasstimeError(f"--bench {bench} is no regular expression: {error}") from None
 
 
 def _machine_with(root: Path, machine: str | None, *names: str) -> tuple[str, list[Stored]]:

@@ -25,7 +25,7 @@ _PARITY = {
 # explain a change. Of a name with a dot, such as event_seconds.total, it is the part before it.
 _NO_SETTINGS = frozenset(
     {
-        *("framework", "framework_version", "git_version", "load", "others_cpus", "warmup_passes"),
+        *("framework", "framework_version", "git_version", "load", "busy_cpus", "others_cpus", "warmup_passes"),
         *("page_faults_per_pass", "collection_seconds_per_pass", "allocated_bytes_per_pass", "parameters"),
         *("input_shape", "output_shape", "build_seconds", "warmup_seconds", "sampling_seconds", "session_seconds"),
         *("event_seconds", "event_over_wall", "gpu_before", "gpu_after", "gpu_throttled"),

@@ -17,19 +17,23 @@ class WorkerError(Exception):
         self.kind = kind
 
 
-def ask(address: str | PathLike[str], fields: Mapping[str, object]) -> dict:
-    """The worker's reply to a request; waits as long as it takes.
+def ask(address: str | PathLike[str], fields: Mapping[str, object], timeout_seconds: float | None = None) -> dict:
+    """The worker's reply to a request; waits as long as it takes, or so long.
 
     The connection's end is the session's: a caller that is killed while it waits stops the worker's passes.
-    Raises WorkerError for an error reply, and (`failed`) where no worker listens or it ends before it replies.
+    Raises WorkerError for an error reply, and (`failed`) where no worker listens, or it does not reply (in time).
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_seconds)
         try:
             connection.connect(str(address))
             connection.sendall(protocol.encode({**fields, "protocol": protocol.VERSION}))
             line = connection.makefile("rb").readline()
         except FileNotFoundError:
             raise WorkerError(protocol.FAILED, "no worker listens at the socket: it has ended") from None
+        except TimeoutError:
+            said = f"{_describe(fields)} did not end within {timeout_seconds:.0f} s"
+            raise WorkerError(protocol.FAILED, said) from None
         except OSError as error:
             raise WorkerError(protocol.FAILED, f"the worker cannot be reached: {error.strerror}") from None
     if not line.endswith(b"\n"):

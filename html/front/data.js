@@ -22,7 +22,11 @@ async function fetchJson(address) {
     throw new MissingData(`${address} cannot be loaded: the site has to come from a server, any will do`);
   }
   if (!answer.ok) throw new MissingData(`${address} is missing: run asv publish again, and copy all of html/`);
-  return answer.json();
+  try {
+    return await answer.json();
+  } catch {
+    throw new MissingData(`${address} is not what asv publish wrote: copy all of html/ again`);
+  }
 }
 
 export const index = () => load("index.json");

@@ -31,7 +31,7 @@ export function choice(label, options, chosen, onchange, names = (name) => name)
 /** A labelled box to tick. */
 export function tick(label, checked, onchange) {
   return make("label", { class: "tick" },
-    make("input", { type: "checkbox", checked, onchange: (event) => onchange(event.target.checked) }), label);
+    make("input", { type: "checkbox", name: label, checked, onchange: (event) => onchange(event.target.checked) }), label);
 }
 
 /** Reasons under the table of that name, numbered as they are first cited. */
@@ -62,6 +62,6 @@ export class Notes {
 export function sorter(title, key, sort, onsort, properties = {}) {
   const isSorted = sort.key === key;
   return make("th", { scope: "col", "aria-sort": isSorted ? (sort.descending ? "descending" : "ascending") : "none", ...properties },
-    make("button", { type: "button", onclick: () => onsort(isSorted ? { key, descending: !sort.descending } : { key, descending: false }) },
+    make("button", { type: "button", name: `sort by ${title}`, onclick: () => onsort(isSorted ? { key, descending: !sort.descending } : { key, descending: false }) },
       title, make("span", { "aria-hidden": "true", class: "arrow" }, isSorted ? (sort.descending ? " ▾" : " ▴") : "")));
 }

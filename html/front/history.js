@@ -8,7 +8,7 @@ import * as numbers from "./numbers.js";
 
 const ALL_MODELS = "all models";
 const ALL_BRANCHES = "all branches";
-const DASHES = [null, [8, 5], [2, 3], [10, 4, 2, 4]];
+const DASHES = [null, [8, 5], [2, 3], [10, 4, 2, 4], [16, 4], [4, 10], [10, 4, 2, 4, 2, 4], [16, 4, 4, 4]];
 const SMALL_HEIGHT = 190;
 const HEIGHT = 480;
 
@@ -111,9 +111,16 @@ async function linesOf(workload, passes, { index, device, machines, machine, bra
 
 function legend(lines) {
   return make("ul", { class: "lines", "aria-hidden": "true" }, lines.map(({ label, pass, dash, isHollow }) => {
-    const style = `border-top: 3px ${isHollow ? "dotted" : dash ? "dashed" : "solid"} var(--${pass})`;
+    const style = dash && !isHollow ? `height: 3px; background: ${dashes(dash, `var(--${pass})`)}` : `border-top: 3px ${isHollow ? "dotted" : "solid"} var(--${pass})`;
     return make("li", {}, make("span", { class: "swatch", style }), label);
   }));
+}
+
+/** A line's dashes as a background: coloured and bare by turns. */
+function dashes(lengths, colour) {
+  let end = 0;
+  const stops = lengths.map((length, number) => `${number % 2 ? "transparent" : colour} ${end}px ${(end += length)}px`);
+  return `repeating-linear-gradient(90deg, ${stops.join(", ")})`;
 }
 
 /** What the chart shows, as a table. */

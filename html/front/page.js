@@ -40,8 +40,7 @@ async function draw() {
   const turn = (drawing += 1);
   drawn = location.search;
   // What had the keyboard's focus has it again in the new content.
-  const { activeElement } = document;
-  const focused = activeElement?.name || activeElement?.textContent;
+  const focused = focus();
   try {
     const index = await data.index();
     if (!index.machines.length) {
@@ -54,18 +53,47 @@ async function draw() {
     const { show } = await VIEWS[fields.view].load();
     const shown = await show(fields, index);
     if (turn !== drawing) return; // the visitor has gone on
-    content.replaceChildren(...common(fields, index), ...shown.elements);
+    content.replaceChildren(...[...common(fields, index), missing(fields)].filter(Boolean), ...shown.elements);
     shown.drawn?.();
     document.title = `${shown.title} – passtime`;
     document.documentElement.dataset.view = fields.view;
-    const again = [...content.querySelectorAll("select, input, button")].find((one) => focused && (one.name || one.textContent) === focused);
+    const again = focused && (focusables(focused.name)[focused.place] ?? content.querySelector('select[name="Add"]'));
     again?.focus({ preventScroll: true });
     if (again?.type === "search") again.setSelectionRange(again.value.length, again.value.length);
   } catch (error) {
     if (turn !== drawing) return;
-    if (!(error instanceof data.MissingData)) throw error;
     content.replaceChildren(make("p", { id: "state", role: "alert" }, error.message));
+    if (!(error instanceof data.MissingData)) throw error;
   }
+}
+
+/** What the keyboard is in: its name, and the how many-th of that name it is. What is gone in the new content was a release's. */
+function focus() {
+  const { activeElement } = document;
+  if (!content.contains(activeElement)) return null;
+  const name = nameOf(activeElement);
+  const place = focusables(name).indexOf(activeElement);
+  return place < 0 ? null : { name, place };
+}
+
+function nameOf(element) {
+  return element.name || element.getAttribute("aria-label") || element.textContent;
+}
+
+function focusables(name) {
+  return [...content.querySelectorAll("select, input, button")].filter((one) => nameOf(one) === name);
+}
+
+/** One line for what the address asks for and is not there, or null. */
+function missing({ machine, device }) {
+  const asked = address.read();
+  const available = machine.devices[device].releases;
+  const gone = [...new Set([...(asked.releases ?? []), asked.from, asked.to])].filter((name) => name && !available.includes(name));
+  const texts = [
+    asked.machine && asked.machine !== machine.name ? `There is no machine ${asked.machine}: this is ${machine.name}.` : null,
+    gone.length ? `${gone.join(", ")}: no times here. What there is, is shown instead.` : null,
+  ].filter(Boolean);
+  return texts.length ? make("p", { class: "legend", role: "status" }, texts.join(" ")) : null;
 }
 
 function drawViews({ view }) {

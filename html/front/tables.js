@@ -1,7 +1,7 @@
 // The two tables, models and layers, a row for each release: as in the tables that passtime grew from.
 
 import * as address from "./address.js";
-import { colour, combined, LEVEL, ratio, workDiffers } from "./compare.js";
+import { colour, combined, inTurn, LEVEL, ratio, workDiffers } from "./compare.js";
 import * as data from "./data.js";
 import { choice, make, named, Notes, sorter } from "./elements.js";
 import { exports } from "./export.js";
@@ -98,7 +98,7 @@ function row(workload, release, { device, index, releases, base, frameworks }) {
     return {
       pass,
       time,
-      ratio: isCompared ? ratio(baseTime, time, index.quantiles) : null,
+      ratio: isCompared ? ratio(baseTime, time, inTurn(base, release, workload, device, pass), index) : null,
       isBest: Boolean(time?.seconds) && others.length > 1 && time.seconds === Math.min(...others),
     };
   });
@@ -130,9 +130,13 @@ function means(workloads, { device, index, releases, base, frameworks }) {
       make("th", { scope: "row" }, "geometric mean"), make("td", {}, release.release),
       index.passes.map((pass) => {
         const pairs = same
-          .map((workload) => ({ base: base.times[workload]?.[device]?.[pass], other: release.times[workload]?.[device]?.[pass] }))
+          .map((workload) => ({
+            base: base.times[workload]?.[device]?.[pass],
+            other: release.times[workload]?.[device]?.[pass],
+            turn: inTurn(base, release, workload, device, pass),
+          }))
           .filter(({ base, other }) => base?.seconds && other?.seconds);
-        const mean = combined(pairs, index.quantiles);
+        const mean = combined(pairs, index);
         return mean
           ? [make("td", { class: "number of" }, `of ${pairs.length}`),
              make("td", { class: `number ratio ${colour(mean.value)}`, title: interval(mean) }, numbers.ratio(mean.value))]

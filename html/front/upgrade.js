@@ -1,13 +1,14 @@
 // Two releases: every workload and pass as a change with its interval, the largest first, and the mean by pass.
 
 import * as address from "./address.js";
-import { colour, combined, LEVEL, ratio, reading, workDiffers } from "./compare.js";
+import { colour, combined, inTurn, isChange, LEVEL, MARGIN, ratio, reading, workDiffers } from "./compare.js";
 import * as data from "./data.js";
 import { choice, make, Notes, sorter } from "./elements.js";
 import { exports } from "./export.js";
 import * as numbers from "./numbers.js";
 
 const MANY_PAGE_FAULTS = 100;
+const NOT_COMPARED = "not compared";
 const COLUMNS = {
   workload: { title: "Workload", value: (row) => row.place },
   pass: { title: "Pass", value: (row) => row.pass },
@@ -80,16 +81,19 @@ function rowsOf(base, other, device, index, frameworks) {
   return [...index.models, ...index.layers].flatMap((workload, place) => index.passes.flatMap((pass) => {
     const [one, two] = [base, other].map(({ times }) => times[workload]?.[device]?.[pass]);
     if (!one?.seconds || !two?.seconds) return [];
-    const found = ratio(one, two, index.quantiles);
+    const turn = inTurn(base, other, workload, device, pass);
+    const found = ratio(one, two, turn, index);
+    const otherWork = workDiffers(base, other, workload, device, frameworks);
+    const text = otherWork ? NOT_COMPARED : reading(found);
     const care = [
-      workDiffers(base, other, workload, device, frameworks),
+      otherWork,
       ...doubts(base.release, one),
       ...doubts(other.release, two),
       found.low === null ? "no samples are stored: how sure it is cannot be told" : null,
-      device === "cpu" && reading(found) !== "cannot tell" ? memoryDoubt(one, two) : null,
+      device === "cpu" && isChange(text) ? memoryDoubt(one, two) : null,
     ].filter(Boolean);
-    return [{ workload, place, pass, base: one, other: two, ratio: found, reading: reading(found), care,
-              isSameWork: !workDiffers(base, other, workload, device, frameworks), isModel: place < index.models.length }];
+    return [{ workload, place, pass, base: one, other: two, turn, ratio: found, reading: text, care,
+              isSameWork: !otherWork, isModel: place < index.models.length }];
   }));
 }
 
@@ -100,14 +104,16 @@ function doubts(release, time) {
 
 /** One sentence, and the means by pass. */
 function summary(from, to, rows, index) {
-  const total = combined(rows.filter((row) => row.pass === "total" && row.isModel && row.isSameWork), index.quantiles);
-  const counts = ["slower", "faster", "cannot tell"].map((text) => `${rows.filter((row) => row.reading === text).length} ${text}`);
+  const total = combined(rows.filter((row) => row.pass === "total" && row.isModel && row.isSameWork), index);
+  const counts = ["slower", "faster", "same", "cannot tell", NOT_COMPARED]
+    .map((text) => [rows.filter((row) => row.reading === text).length, text])
+    .filter(([count, text]) => count || text !== NOT_COMPARED).map(([count, text]) => `${count} ${text}`);
   const kinds = [["models", true], ["layers", false]].filter(([, isModel]) => rows.some((row) => row.isModel === isModel));
   const cell = (pass, isModel) => {
     const same = rows.filter((row) => row.pass === pass && row.isModel === isModel && row.isSameWork);
-    const mean = combined(same, index.quantiles);
+    const mean = combined(same, index);
     if (!mean) return make("td");
-    return make("td", { class: `number ratio ${reading(mean) === "cannot tell" ? "" : colour(mean.value)}` },
+    return make("td", { class: `number ratio ${isChange(reading(mean)) ? colour(mean.value) : ""}` },
       `${numbers.change(mean.value)} `, make("small", {}, interval(mean)));
   };
   return make("section", { class: "summary" },
@@ -126,7 +132,7 @@ function summary(from, to, rows, index) {
 function verdict(found) {
   if (found.low === null) return "how sure that is cannot be told, no samples are stored";
   const text = reading(found);
-  return text === "cannot tell" ? "too little to tell from these samples" : text;
+  return text === "cannot tell" ? "too little to tell from these samples" : text === "same" ? `the same within ${MARGIN * 100} %` : text;
 }
 
 function interval({ low, high }) {
@@ -156,16 +162,19 @@ function changes(rows, sort, notes) {
       make("td", {}, row.pass),
       make("td", { class: "number" }, numbers.timeWithSpread(row.base)),
       make("td", { class: "number" }, numbers.timeWithSpread(row.other)),
-      make("td", { class: `number ratio ${row.reading === "cannot tell" || !row.isSameWork ? "" : colour(row.ratio.value)}` },
+      make("td", { class: `number ratio ${isChange(row.reading) ? colour(row.ratio.value) : ""}` },
         `${numbers.change(row.ratio.value)} `, make("small", {}, interval(row.ratio)), row.care.map((reason) => notes.cite(reason))),
       make("td", {}, row.reading))))));
 }
 
 function explanation(rows, from, to) {
-  const byChance = Math.round(rows.length * 0.05);
+  const compared = rows.filter(({ isSameWork }) => isSameWork).length;
+  const byChance = Math.round(compared * 0.05);
+  const turns = rows.filter(({ turn }) => turn).length;
   return make("p", { class: "legend" },
     `A change is of the medians; behind it its ${LEVEL} interval, from how much sessions of the same pass differ on this machine. `,
-    `Slower or faster means that the interval does not hold 0. Of ${rows.length} rows about ${byChance} would be called so by chance if nothing had changed: `,
+    turns ? `Of ${turns} rows both are the mean over sessions of the two releases that were measured in turn, as passtime measure does. ` : "",
+    `Slower or faster means that the interval does not hold 0, same that all of it is within ${MARGIN * 100} %. Of ${compared} rows about ${byChance} would be called so by chance if nothing had changed: `,
     "one row alone is a hint, a row with a narrow interval far from 0 or several rows alike are evidence. ",
     make("code", {}, `passtime verdict ${from} ${to}`), " judges all rows together.");
 }

@@ -32,7 +32,7 @@ def test_wheels_become_a_release(root):
 def test_the_wheel_says_which_python(root):
     """A wheel that was built for one Python needs no word of it."""
     address = "https://example.org/torch-2.16.0.dev20261101%2Bcpu-cp312-cp312-manylinux_2_28_x86_64.whl"
-    assert local.add_wheels(root, "torch", [address], "nightly", None).python == "3.12"
+    assert local.add_wheels(root, "torch", [address], "mine", None).python == "3.12"
 
 
 def test_adding_the_same_wheels_again_changes_nothing(root):

@@ -350,7 +350,7 @@ def test_the_keyboard_reaches_everything(visit: Visit) -> None:
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.name || document.activeElement.innerText || ''"))
     assert seen[:7] == ["To the content", "Tables", "Upgrade", "History", "Why believe it", "asv’s pages", "Dark"]
-    assert {"Machine", "Device", "Add", "Base", "forward"} <= {name.strip() for name in seen}
+    assert {"Machine", "Device", "Add", "Base", "sort by forward"} <= {name.strip() for name in seen}
     page.get_by_role("link", name="Upgrade").focus()
     page.keyboard.press("Enter")
     expect(page.locator("table.changes")).to_be_visible()

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 PATIENCE_SECONDS = 20.0  # for an interrupted asv to save what it has
 SOME_FAILED = 2  # asv run's exit status when benchmarks failed, and the others' results are saved
@@ -36,6 +38,11 @@ def run(root: Path, *arguments: str, **variables: str) -> int:
 
 def end_when_told() -> None:
     """A polite kill, or a closed terminal unless that is to be outlived (nohup), ends us and what we started."""
+    handle_endings(lambda number, _: sys.exit(128 + number))
+
+
+def handle_endings(handler: Callable[[int, FrameType | None], object]) -> None:
+    """Has the handler called at each signal that ends a process politely, unless the process is to outlive it."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) != signal.SIG_IGN:
-            signal.signal(ending, lambda number, _: sys.exit(128 + number))
+            signal.signal(ending, handler)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from asv.machine import Machine, iter_machine_files
 from asv.repo import NoSuchNameError, get_repo
 from asv.results import get_filename
 
-from passtime import places
+from passtime import asv_process, places
 from passtime.asv_plugin import budget, comparing, machine
 from passtime.asv_plugin.budget import Budget
 from passtime.asv_plugin.environment import PasstimeEnvironment
@@ -117,9 +116,7 @@ def _prepare_measuring(
 
 def end_by_interrupt() -> None:
     """A polite kill, or a closed terminal unless that is to be outlived (nohup), ends us as Ctrl-C does."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(ending) != signal.SIG_IGN:
-            signal.signal(ending, interrupt)
+    asv_process.handle_endings(interrupt)
 
 
 def interrupt(number: int, frame: object) -> NoReturn:

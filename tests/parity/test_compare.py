@@ -44,6 +44,13 @@ def test_arrays_of_other_models_are_not_compared(reference, follower):
     assert math.isnan(check(reference, follower, "dense", "cpu").output_error)
 
 
+@pytest.mark.parametrize("follower", ["hang"], indirect=True)
+def test_a_step_that_does_not_end_is_given_up(reference, follower):
+    """A worker that hangs is told after a while, and its session is ended."""
+    with pytest.raises(client.WorkerError, match=r"parity total of dense on cpu did not end within 1 s"):
+        check(reference, follower, "dense", "cpu", timeout_seconds=1.0)
+
+
 @pytest.mark.parametrize("follower", ["unavailable"], indirect=True)
 def test_what_a_release_lacks_is_told_and_the_others_are_checked(reference, follower):
     """A workload that one of the two has not got is its worker's error; the next one is checked."""

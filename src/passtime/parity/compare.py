@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from passtime import sampling, workloads
+from passtime import benchmark, sampling, workloads
 from passtime.worker import client
 from passtime.worker.protocol import FOLLOWER, REFERENCE
 from passtime.worker.supervisor import Worker
@@ -45,10 +45,16 @@ class Parity:
         return not self.difference
 
 
-def check(reference: Worker, follower: Worker, workload: str, device: str) -> Parity:
+def check(
+    reference: Worker,
+    follower: Worker,
+    workload: str,
+    device: str,
+    timeout_seconds: float = benchmark.PassBenchmark.timeout,
+) -> Parity:
     """Runs one step of `workload` in both workers, which are started.
 
-    Raises WorkerError where one of them cannot; where the two differ in kind, that is the answer.
+    Raises WorkerError where one of them cannot, or takes longer; where the two differ in kind, that is the answer.
     """
     with tempfile.TemporaryDirectory(prefix="passtime-parity-") as name:
         folder = Path(name)
@@ -60,8 +66,8 @@ def check(reference: Worker, follower: Worker, workload: str, device: str) -> Pa
             "pass": "total",
             "folder": name,
         }
-        theirs = client.ask(reference.address, {**fields, "role": REFERENCE})
-        ours = client.ask(follower.address, {**fields, "role": FOLLOWER})
+        theirs = client.ask(reference.address, {**fields, "role": REFERENCE}, timeout_seconds)
+        ours = client.ask(follower.address, {**fields, "role": FOLLOWER}, timeout_seconds)
         differences = [
             f"{what}: {ours[what]}, not {theirs[what]}"
             for what in ("parameters", "gradients", "output_shape")

@@ -133,9 +133,11 @@ def test_runtimes_make_room_for_one_another(project):
     assert [(what.split()[0], name) for what, name in order] == [
         ("Installing", "fake-1"),
         ("For", "fake-1"),
+        ("For", "fake-1"),
         ("Removed", "fake-1"),
         ("Installing", "fake-2"),
         ("Installing", "fake-3"),
+        ("For", "fake-3"),
         ("For", "fake-3"),
     ]
     assert len([line for line in printed.splitlines() if "fake-2.0 cannot be installed: no wheel" in line]) == 1
@@ -145,12 +147,18 @@ def test_runtimes_make_room_for_one_another(project):
     assert again == "Measured already: 2 releases (fake-1.0, fake-3.0)\n"
 
 
+def test_releases_that_are_measured_together_alternate(project):
+    """No release's rounds follow one another: what the machine does meanwhile befalls all."""
+    printed = sweep(project, "fake-1.0", "fake-2.0", *DENSE)
+    assert re.findall(r"For passtime commit \w+ <(fake-\d)", printed) == ["fake-2", "fake-1", "fake-1", "fake-2"]
+
+
 def test_what_fits_is_installed_at_once_and_stays(project):
     """Where the disk holds all, they are installed before anything is timed, and none is removed."""
     wheels = installable(project, "1.0", "2.0")
     printed = sweep(project, "fake-1.0", "fake-2.0", *DENSE, **wheels)
     order = re.findall(r"(Installing|For passtime commit \w+) <?(fake-\d)", printed)
-    assert [what.split()[0] for what, _ in order] == ["Installing", "Installing", "For", "For"]
+    assert [what.split()[0] for what, _ in order] == ["Installing"] * 2 + ["For"] * 4
     assert installed(project) == ["fake-1.0", "fake-2.0"]
 
 

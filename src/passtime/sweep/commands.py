@@ -1,6 +1,7 @@
 """`passtime sweep`: many releases measured by one command, within a time and a disk budget.
 
-Measuring is `asv run RELEASE... --skip-existing-successful`, so a sweep that was interrupted goes on where it was.
+Measuring is `asv run RELEASE... --skip-existing-successful --interleave-rounds`: a sweep that was interrupted goes on
+where it was, and of releases that are measured together none has an hour of the machine to itself.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class _Sweep:
             # Each release's share is the same, whatever its group.
             within = {BUDGET_VARIABLE: str(self._seconds_left * len(group) / (len(group) + to_come))}
         started = time.monotonic()
-        command = ["run", " ".join(names), *self._options, "--skip-existing-successful"]
+        command = ["run", " ".join(names), *self._options, "--skip-existing-successful", "--interleave-rounds"]
         status = asv_process.run(self._root, *command, **within)
         seconds = time.monotonic() - started
         if self._seconds_left is not None:

@@ -66,8 +66,10 @@ def make(survey: Survey, releases: Sequence[Release], has_budget: bool) -> Outlo
 
 def lines(outlook: Outlook, estimate: Estimate, budget_seconds: float | None, disk_bytes: int) -> Iterator[str]:
     """The outlook for a reader."""
-    cells = [cell for left in outlook.left.values() for cell in left]
     if outlook.waiting:
+        cells: dict[str, list[Cell]] = {}
+        for release in outlook.waiting:
+            cells.setdefault(release.framework, []).extend(outlook.left[release.name])
         seconds = estimate.seconds_before(cells)
         long = "how long is unknown" if seconds is None else f"about {duration(seconds)}, as long as they took before"
         distinct = sum(len(set(left)) for left in outlook.left.values())

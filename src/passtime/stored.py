@@ -8,6 +8,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from asv.results import Results
 
 from passtime import places
 from passtime.errors import PasstimeError
-from passtime.sessions import DOUBTS, IMPORTED, PAIR, SAMPLES, WORKER, Sessions, cells_of
+from passtime.sessions import DOUBTS, IMPORTED, PAIR, SAMPLES, STARTED_AT, WORKER, Sessions, cells_of
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
@@ -70,6 +71,12 @@ class Measured:
         return bool(self.sessions) and not all(WORKER in line for line in self.provenance)
 
     @property
+    def began(self) -> tuple[datetime, datetime] | None:
+        """When the first and the last of its sessions began; None where that was not recorded."""
+        found = [datetime.fromisoformat(line[STARTED_AT]) for line in self.provenance if STARTED_AT in line]
+        return (min(found), max(found)) if found else None
+
+    @property
     def pairs(self) -> dict[str, tuple[float, ...]]:
         """The samples of the sessions that were measured in turn with another release's, by the pair's name."""
         if len(self.sessions) != len(self.provenance):
@@ -119,6 +126,9 @@ def read(root: Path, machine: str) -> list[Stored]:
         if path.name != "machine.json":
             try:
                 results = Results.load(str(path), machine_name=machine)
+            except util.UserError as error:  # it names the file
+                raise PasstimeError(f"{error}: repair the file, or remove it and measure again") from None
+            try:
                 sessions = Sessions.load(path.with_suffix(".provenance.jsonl"))
             except util.UserError as error:
                 raise PasstimeError(str(error)) from None

@@ -150,6 +150,31 @@ def test_sessions_of_one_worker_are_starred():
     assert found.rows[0].doubts == (f"torch-1: {ONE_WORKER}",)
 
 
+def test_releases_measured_one_after_the_other_are_told(capsys):
+    """How long lay between two releases is said, unless their sessions alternate."""
+
+    def at(*minutes):
+        lines = tuple({"version": "1", "worker": "w", "started_at": f"2026-11-25T08:{one}:00+00:00"} for one in minutes)
+        return {("vgg16", "total"): replace(time(1.0), provenance=lines)}
+
+    apart = reported(stored("torch-1", at("20", "21")), stored("torch-2", at("10", "11")))
+    assert apart.rows[0].seconds_apart == 9 * 60
+    formats.show(apart)
+    assert "one release after the other, 9 min apart (1 pass)" in capsys.readouterr().out
+    alternating = reported(stored("torch-1", at("10", "13")), stored("torch-2", at("11", "12")))
+    assert alternating.rows[0].seconds_apart == 0
+    assert "one release after the other" not in formats.markdown(alternating)
+
+
+def test_layers_that_went_the_other_way_account_for_nothing():
+    """Where a model got slower and its layers did not, that is what is said."""
+    base = {place: time(one.seconds, 1e-6) for place, one in BASE.items()}
+    other = {**base, ("resnet18", "total"): time(2.0, 1e-6), ("conv3x3/1", "total"): time(0.009, 1e-6)}
+    assert "its layers account for nothing of that, which is not within what they did" in formats.markdown(
+        reported(stored("torch-1", base), stored("torch-2", other))
+    )
+
+
 @pytest.mark.parametrize(
     ("faults", "said"),
     [((10, 9_400), "more than twice the page faults"), ((None, 5), "not recorded in both"), ((9_000, 9_400), None)],

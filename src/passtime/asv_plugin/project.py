@@ -21,7 +21,7 @@ from passtime.asv_plugin.commands import open_project
 from passtime.asv_plugin.results import KeptResults
 from passtime.asv_plugin.suite import Suite
 from passtime.errors import PasstimeError
-from passtime.sessions import QUICK, Cell, cells_of
+from passtime.sessions import QUICK, STARTED_AT, Cell, cells_of
 from passtime.timeline import repository
 from passtime.timeline.manifest import Release
 
@@ -108,7 +108,7 @@ def land(results: KeptResults, cells: Cells, replies: Mapping[str, Mapping[str, 
     `replies` are the worker's, by method, none of what the device cannot tell; `session` is what provenance says of the
     session as a whole.
     """
-    started_at = datetime.fromisoformat(session["started_at"])
+    started_at = datetime.fromisoformat(session[STARTED_AT])
     for method, (one, cell) in cells.items():
         if method not in replies:
             continue

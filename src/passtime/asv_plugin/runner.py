@@ -23,7 +23,7 @@ from passtime.asv_plugin.budget import Budget
 from passtime.asv_plugin.environment import PasstimeEnvironment
 from passtime.asv_plugin.results import KeptResults
 from passtime.errors import PasstimeError
-from passtime.sessions import FAILURE, QUICK, WORKER, Cell, said_of_release
+from passtime.sessions import FAILURE, QUICK, STARTED_AT, WORKER, Cell, said_of_release
 
 # --quick's attributes, as asv sets them.
 _QUICK_ATTRIBUTES = {"number": 1, "repeat": 1, "warmup_time": 0, "rounds": 1}
@@ -232,7 +232,7 @@ class _Measuring:
             "version": benchmark["version"],
             "params": list(cell.params),
             **said_of_release(self._env.release),
-            "started_at": started_at.isoformat(timespec="seconds"),
+            STARTED_AT: started_at.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 2),
             WORKER: worker,
             **({QUICK: True} if self.quick else {}),

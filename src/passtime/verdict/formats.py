@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from passtime import terminal
+from passtime.asv_plugin.progress import duration
 from passtime.verdict import judge
 from passtime.verdict.judge import Change
 from passtime.verdict.report import Report, Row
@@ -66,6 +67,7 @@ def as_json(report: Report) -> str:
                 "other_seconds": row.other.seconds,
                 **_json_change(row.change),
                 "verdict": row.verdict,
+                "seconds_apart": row.seconds_apart,
                 "doubts": list(row.doubts),
             }
             for row in report.rows
@@ -182,21 +184,37 @@ def _notes(report: Report) -> Iterator[str]:
         "slower and faster: false discoveries held to 5 % over all rows; same: within "
         f"{_percent(1 + report.margin)[1:]} at 95 %; can see: the slowdown that a row shows in 4 of 5 cases"
     )
+    apart = [row.seconds_apart for row in report.rows if row.seconds_apart]
+    if apart:
+        yield (
+            f"one release after the other, {_range(min(apart), max(apart))} apart ({_passes(len(apart))}): what became "
+            "of the machine's speed meanwhile is in no interval; `passtime measure` takes two releases in turn"
+        )
     for one in report.explanations:
         layers = ", ".join(f"{layer.workload} {_percent(layer.change.ratio)}" for layer in one.layers)
         where = "within" if one.is_within else "not within"
+        share = f"{one.least:.0%} to {one.most:.0%}" if round(one.most, 2) else "nothing"
         yield (
             f"{one.row.workload} {one.row.measured_pass} ({one.row.device}), {_percent(one.row.change.ratio)}: its "
-            f"layers account for {one.least:.0%} to {one.most:.0%} of that, which is {where} what they did: {layers}"
+            f"layers account for {share} of that, which is {where} what they did: {layers}"
         )
     for difference in report.differences:
-        yield f"{difference.setting}: {difference.base}, then {difference.other} ({difference.rows} passes)"
+        yield f"{difference.setting}: {difference.base}, then {difference.other} ({_passes(difference.rows)})"
     for reason, places in _by_reason([(one.reason, one) for one in report.refused]).items():
         names = dict.fromkeys(one.workload for one in places)
-        yield f"not compared, {len(places)} passes of {', '.join(names)}: {reason}"
+        yield f"not compared, {_passes(len(places))} of {', '.join(names)}: {reason}"
     for doubt, rows in _by_reason([(doubt, row) for row in report.rows for doubt in row.doubts]).items():
         names = dict.fromkeys(row.workload for row in rows)
-        yield f"* {doubt} ({len(rows)} passes of {', '.join(names)})"
+        yield f"* {doubt} ({_passes(len(rows))} of {', '.join(names)})"
+
+
+def _passes(count: int) -> str:
+    return f"{count} pass{'es' * (count != 1)}"
+
+
+def _range(least_seconds: float, most_seconds: float) -> str:
+    least, most = duration(least_seconds), duration(most_seconds)
+    return least if least == most else f"{least} to {most}"
 
 
 def _by_reason(pairs: Sequence[tuple[str, Any]]) -> dict[str, list[Any]]:

@@ -53,6 +53,17 @@ class Row:
     def is_model(self) -> bool:
         return self.workload in workloads.MODELS
 
+    @property
+    def seconds_apart(self) -> float:
+        """From the last session of the one release to the first of the other, by when they began.
+
+        0 where the two were measured in turn, or it was not recorded when.
+        """
+        one, two = self.base.began, self.other.began
+        if one is None or two is None:
+            return 0.0
+        return max((two[0] - one[1]).total_seconds(), (one[0] - two[1]).total_seconds(), 0.0)
+
 
 @dataclass(frozen=True)
 class Refused:

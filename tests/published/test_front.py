@@ -24,6 +24,7 @@ from passtime.timeline import repository
 from .conftest import Visit, visiting
 
 MACHINE = "amd-epyc-family25-model17-2cpu"
+LONG = "intel-xeon-family6-model167-2cpu"  # the one with the longest history
 BASE, OTHER = "torch-2.14.1", "torch-2.15.0"
 UPGRADE = f"?view=upgrade&machine={MACHINE}&from={BASE}&to={OTHER}"
 TABLES = f"?view=tables&machine={MACHINE}&releases={BASE},{OTHER}"
@@ -371,6 +372,21 @@ def test_the_keyboard_stays_where_it_was(visit: Visit) -> None:
     expect(page.get_by_role("checkbox", name="backward")).to_be_focused()
 
 
+def test_a_table_holds_six_releases(visit: Visit) -> None:
+    """At the sixth the choice of one more goes, and the keyboard to the base; what is asked for beyond is named."""
+    names = [f"torch-{version}" for version in ("1.0.1", "1.1.0", "1.2.0", "1.3.1", "1.4.0", "1.5.1", "1.6.0")]
+    address = f"?machine={LONG}&releases="
+    page = visit(address + ",".join(names[:5]))
+    page.get_by_role("combobox", name="Add").focus()
+    page.get_by_role("combobox", name="Add").select_option(names[5])
+    expect(page.locator("ul.chosen li")).to_have_count(6)
+    expect(page.get_by_role("combobox", name="Add")).to_have_count(0)
+    expect(page.get_by_role("combobox", name="Base")).to_be_focused()
+    expect(page.get_by_role("status")).to_have_count(0)
+    page = visit(address + ",".join(names))
+    expect(page.get_by_role("status")).to_have_text(f"A table holds 6 releases: {names[6]} left out.")
+
+
 def test_tables_are_tables(visit: Visit) -> None:
     """Each table has a caption, heads of columns and heads of rows, as a screen reader needs them."""
     for address in (TABLES, UPGRADE, f"{HISTORY}&workload=vgg16"):
@@ -396,6 +412,7 @@ def test_an_unknown_state_shows_what_there_is(visit: Visit) -> None:
     page = visit("?view=poem&machine=cray-1&device=abacus&releases=torch-99&base=x&sort=y")
     expect(page.locator("table.times").first).to_be_visible()
     expect(page.get_by_role("status")).to_contain_text("There is no machine cray-1")
+    expect(page.get_by_role("status")).to_contain_text("has no times on abacus: these are on cpu")
     expect(page.get_by_role("status")).to_contain_text("torch-99: no times here")
     page = visit("?view=upgrade&from=torch-99&to=torch-98&sort=__proto__")
     expect(page.locator("table.changes")).to_be_visible()
@@ -420,6 +437,19 @@ def test_missing_numbers_are_explained(own_site: Path, browser: Browser, answer:
         page.goto(address)
         expect(page.get_by_role("alert")).to_contain_text(said)
         page.close()
+
+
+def test_a_missing_view_is_explained(own_site: Path, browser: Browser) -> None:
+    """Where a view's script did not come along, the page says which, and the other views work."""
+    with serving(own_site) as address, browser.new_context() as context:
+        page = context.new_page()
+        page.route("**/front/history.js", lambda route: route.fulfill(status=404))
+        page.goto(f"{address}{HISTORY}")
+        expect(page.get_by_role("alert")).to_have_text(
+            "front/history.js cannot be loaded: run asv publish again, and copy all of html/"
+        )
+        page.get_by_role("link", name="Tables").click()
+        expect(page.locator("table.times").first).to_be_visible()
 
 
 def test_only_what_is_shown_is_loaded(own_site: Path, browser: Browser) -> None:

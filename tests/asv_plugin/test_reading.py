@@ -99,10 +99,12 @@ def test_show_and_machine_speak(measured):
         (["run", "--python=same"], "passtime timeline add torch --python PATH --name NAME"),
         (["run", "-E", "existing"], "passtime timeline add torch --python PATH --name NAME"),
         (["continuous", "-E", "existing", "fake-1.0", "fake-2.0"], "passtime timeline add torch"),
+        (["run", "fake-2.0", "--cpu-affinity", "0"], "`taskset --cpu-list 0 asv run ...` does"),
+        (["run", "fake-2.0", "-a", "number=3"], "-a number has no effect on a worker's samples"),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(measured, arguments, message):
-    """A name that is no release, or an environment that is not ours, ends asv with one line that says what to do."""
+    """What is no release, no environment of ours or has no effect here ends asv with one line that says what to do."""
     printed = measured.asv(*arguments, expect=1)
     assert message in printed
     assert "Traceback" not in printed

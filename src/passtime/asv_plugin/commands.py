@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +36,9 @@ from passtime.runtimes import store
 from passtime.timeline import manifest, repository
 
 Preparation = Callable[[Config, argparse.Namespace], None]
+
+# Of asv's `-a`, what a session heeds; it has a clock, batches and a warm-up of its own.
+_ATTRIBUTES = ("repeat", "rounds", "timeout")
 
 
 def install() -> None:
@@ -107,11 +110,24 @@ def _prepare_measuring(
         )
     for pattern in [args.bench] if isinstance(args.bench, str) else args.bench or ():
         compiled(pattern)
+    _check_attributes(getattr(args, "attribute", None) or {})
     end_by_interrupt()
     runner = Runner(Path(conf.results_dir), skip_measured, skip_failed, within)
     # asv would skip, fail and store whole benchmarks.
     run.run_benchmarks = find.run_benchmarks = runner.run_benchmarks
     run.skip_benchmarks = runner.skip_benchmarks
+
+
+def _check_attributes(chosen: Mapping[str, Any]) -> None:
+    """What would have no effect is refused: a number would be taken for one that was measured under it."""
+    if "cpu_affinity" in chosen:
+        raise PasstimeError(
+            "--cpu-affinity does not reach the workers, which do the timing: `taskset --cpu-list 0 asv run ...` does"
+        )
+    for name in chosen:
+        if name not in _ATTRIBUTES:
+            heeded = ", ".join(_ATTRIBUTES)
+            raise PasstimeError(f"-a {name} has no effect on a worker's samples: leave it out; {heeded} have one")
 
 
 def end_by_interrupt() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -27,13 +28,17 @@ def run(root: Path, *arguments: str, **variables: str) -> int:
         return process.wait()
     except BaseException as ending:
         # Ctrl-C in a terminal reaches asv too, which then needs time to save; it knows of nothing else that ends us.
-        if not isinstance(ending, KeyboardInterrupt):
-            process.terminate()
-        try:
-            process.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        if isinstance(ending, KeyboardInterrupt):
+            _wait(process)
+        process.terminate()
+        _wait(process)
+        process.kill()
         raise
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_SECONDS)
 
 
 def end_when_told() -> None:

@@ -111,8 +111,8 @@ async function linesOf(workload, passes, { index, device, machines, machine, bra
 
 function legend(lines) {
   return make("ul", { class: "lines", "aria-hidden": "true" }, lines.map(({ label, pass, dash, isHollow }) => {
-    const style = dash && !isHollow ? `height: 3px; background: ${dashes(dash, `var(--${pass})`)}` : `border-top: 3px ${isHollow ? "dotted" : "solid"} var(--${pass})`;
-    return make("li", {}, make("span", { class: "swatch", style }), label);
+    const style = dash ? `height: 3px; background: ${dashes(dash, `var(--${pass})`)}` : `border-top: 3px solid var(--${pass})`;
+    return make("li", {}, make("span", { class: "swatch", style }), isHollow && "○ ", label);
   }));
 }
 

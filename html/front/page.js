@@ -50,14 +50,16 @@ async function draw() {
     if (forward(index)) return;
     const fields = completed(index);
     drawViews(fields);
-    const { show } = await VIEWS[fields.view].load();
+    const { show } = await VIEWS[fields.view].load().catch(() => {
+      throw new data.MissingData(`front/${fields.view}.js cannot be loaded: run asv publish again, and copy all of html/`);
+    });
     const shown = await show(fields, index);
     if (turn !== drawing) return; // the visitor has gone on
     content.replaceChildren(...[...common(fields, index), missing(fields)].filter(Boolean), ...shown.elements);
     shown.drawn?.();
     document.title = `${shown.title} – passtime`;
     document.documentElement.dataset.view = fields.view;
-    const again = focused && (focusables(focused.name)[focused.place] ?? content.querySelector('select[name="Add"]'));
+    const again = focused && (focusables(focused.name)[focused.place] ?? content.querySelector('select[name="Add"], select[name="Base"]'));
     again?.focus({ preventScroll: true });
     if (again?.type === "search") again.setSelectionRange(again.value.length, again.value.length);
   } catch (error) {
@@ -67,7 +69,7 @@ async function draw() {
   }
 }
 
-/** What the keyboard is in: its name, and the how many-th of that name it is. What is gone in the new content was a release's. */
+/** What the keyboard is in: its name, and the how many-th of that name it is. What is gone in the new content was about a release. */
 function focus() {
   const { activeElement } = document;
   if (!content.contains(activeElement)) return null;
@@ -91,6 +93,7 @@ function missing({ machine, device }) {
   const gone = [...new Set([...(asked.releases ?? []), asked.from, asked.to])].filter((name) => name && !available.includes(name));
   const texts = [
     asked.machine && asked.machine !== machine.name ? `There is no machine ${asked.machine}: this is ${machine.name}.` : null,
+    asked.device && asked.device !== device ? `${machine.name} has no times on ${asked.device}: these are on ${device}.` : null,
     gone.length ? `${gone.join(", ")}: no times here. What there is, is shown instead.` : null,
   ].filter(Boolean);
   return texts.length ? make("p", { class: "legend", role: "status" }, texts.join(" ")) : null;

@@ -14,6 +14,7 @@ export async function show(fields, index) {
   const available = machine.devices[device].releases;
   const asked = (fields.releases ?? []).filter((name) => available.includes(name));
   const names = asked.length ? asked.slice(0, MOST_RELEASES) : newest(available, index);
+  const more = asked.slice(MOST_RELEASES);
   const base = names.includes(fields.base) ? fields.base : names[0];
   const releases = await Promise.all(names.map((name) => data.release(machine.name, name)));
   const frameworks = Object.fromEntries(index.releases.map(({ name, framework }) => [name, framework]));
@@ -26,12 +27,13 @@ export async function show(fields, index) {
     title: `${machine.name}, ${device}`,
     elements: [
       picker(names, base, available, branches),
+      more.length ? make("p", { class: "legend", role: "status" }, `A table holds ${MOST_RELEASES} releases: ${more.join(", ")} left out.`) : null,
       ...tables.flatMap(({ elements }) => elements),
       exports(records, `passtime-${machine.name}-${device}`),
       make("p", { class: "legend" },
         "± is half the interquartile range of the samples. The ratio is to the base’s time: under 1 is faster, blue; over 1 slower, orange; the faster of a workload’s releases is bold. ",
         `Point at a ratio for its ${LEVEL} interval. n/a: the release or the device does not have it; empty: not measured.`),
-    ],
+    ].filter(Boolean),
   };
 }
 

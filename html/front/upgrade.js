@@ -176,6 +176,7 @@ function explanation(rows, from, to) {
     turns ? `Of ${turns} rows both are the mean over sessions of the two releases that were measured in turn, as passtime measure does. ` : "",
     `Slower or faster means that the interval does not hold 0, same that all of it is within ${MARGIN * 100} %. Of ${compared} rows about ${byChance} would be called so by chance if nothing had changed: `,
     "one row alone is a hint, a row with a narrow interval far from 0 or several rows alike are evidence. ",
+    turns < rows.length ? "Where the two were measured one after the other, what became of the machine’s speed meanwhile is in no interval. " : "",
     make("code", {}, `passtime verdict ${from} ${to}`), " judges all rows together.");
 }
 

@@ -20,7 +20,7 @@ from passtime.measure.take import Item, Taken, take
 from passtime.parity.compare import Parity, check_all
 from passtime.parity.record import UNCHECKED, Record
 from passtime.runtimes import store
-from passtime.sessions import PAIR, WORKER, said_of_release
+from passtime.sessions import PAIR, STARTED_AT, WORKER, said_of_release
 from passtime.timeline.manifest import Release
 from passtime.verdict import judge, report
 from passtime.worker import client, protocol
@@ -141,7 +141,7 @@ def _measure(
             raise LookupError(str(item)) from None
         said = {
             **said_of_release(one.release),
-            "started_at": taken.started_at.isoformat(timespec="seconds"),
+            STARTED_AT: taken.started_at.isoformat(timespec="seconds"),
             "seconds": round(taken.seconds, 2),
             WORKER: one.worker.identity,
             PAIR: pair,

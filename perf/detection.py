@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 
 import click
 import false_alarms
@@ -28,7 +28,6 @@ from passtime.runtimes.store import Runtime
 from passtime.verdict import judge
 
 POOL = harness.HERE / "pools" / "slowed.jsonl"
-TIMES = harness.HERE / "pools" / "plain_suite_seconds.json"
 ITEM = Item("resnet18", "cpu", "training")
 PASS = "total"
 BASE = "0 %"
@@ -39,7 +38,7 @@ TRIALS = 200
 # So many times as many where `passtime measure` is asked for its false alarms: a small share needs them.
 FALSE_ALARM_TRIALS = 10
 # Rounds of asv, by the factor; close to each other where it finds nearly all.
-ASV_ROUNDS = {1.1: (2, 8, 48, 96), 1.05: (2, 8, 48, 96), 1.01: (2, 8, 24, 48, 64, 68, 72, 76, 80, 96)}
+ASV_ROUNDS = {1.1: (2, 8, 48, 96), 1.05: (2, 8, 48, 96), 1.01: (2, 8, 24, 48, 64, 72, 76, 80, 84, 88, 92, 96)}
 GOAL_LEVEL, GOAL_POWER, GOAL_TIME = "2 %", 0.95, 0.5
 
 
@@ -60,20 +59,20 @@ class Found:
 @click.option("--trials", default=TRIALS, show_default=True)
 def main(release_name: str | None, path: Path, rounds: int, minutes: float, trials: int) -> None:
     """Put known slowdowns into a release's runtime, and see how often and how soon each is found."""
+    times_path = path.with_suffix(".asv.json")  # what asv's processes take, of the same sitting
     if rounds:
         harness.warn_if_busy()
         release, runtime = harness.runtime_of(release_name)
         with tempfile.TemporaryDirectory() as folder:
             made = {name: slowed.make(runtime, share, Path(folder, name[:-2])) for name, share in LEVELS.items()}
             pool.grow(path, release, {BASE: runtime, **made}, [ITEM], rounds, minutes, ROUNDS_OF)
-        if not TIMES.exists():
-            TIMES.write_text(json.dumps(asv_process_seconds(runtime)) + "\n", "utf-8")
-    sessions = pool.read(path)
-    arms = slowed_arms(sessions)
+        if not times_path.exists():
+            times_path.write_text(json.dumps(asv_process_seconds(runtime)) + "\n", "utf-8")
+    arms = slowed_arms([pool.as_sampled_now(one) for one in pool.read(path)])
     count = min((len(arms[arm]) for arm in (BASE, GOAL_LEVEL) if arm in arms), default=0)
-    if count < judge.LOOKS[0] or not TIMES.exists():
+    if count < judge.LOOKS[0] or not times_path.exists():
         raise click.ClickException(f"{path} has {count} rounds: --rounds {judge.LOOKS[0]} or more measures them")
-    times = json.loads(TIMES.read_text("utf-8"))
+    times = json.loads(times_path.read_text("utf-8"))
     table = Table("rule", "slowdown", "found", "machine time", "sessions a side", "false alarms")
     table.title = f"{ITEM.workload} {PASS}, {trials} trials a row drawn from {count} rounds of sessions"
     false = by_measure(arms[BASE], arms[BASE], FALSE_ALARM_TRIALS * trials)
@@ -83,9 +82,11 @@ def main(release_name: str | None, path: Path, rounds: int, minutes: float, tria
         table.add_row("passtime measure", level, *shown(ours[level]), f"{false.share:.1%}")
     table.add_section()
     goal, theirs = ours[GOAL_LEVEL], []
+    samples = [one.samples[PASS] for one in arms[BASE]]
+    process_seconds = times["process_seconds"] + (len(samples[0]) - times["samples"]) * fmean(map(fmean, samples))
     for factor, sizes in ASV_ROUNDS.items():
         for size in (size for size in sizes if size <= count):
-            seconds = times["start_seconds"] + 2 * size * times["process_seconds"]
+            seconds = times["start_seconds"] + 2 * size * process_seconds
             share = by_asv(arms[BASE], arms[GOAL_LEVEL], size, factor, trials)
             itself = by_asv(arms[BASE], arms[BASE], size, factor, trials) if 2 * size <= count else None
             table.add_row(f"asv continuous --factor {factor}", GOAL_LEVEL, *shown(Found(share, seconds, size)),
@@ -93,6 +94,10 @@ def main(release_name: str | None, path: Path, rounds: int, minutes: float, tria
             if share >= GOAL_POWER:
                 theirs.append((seconds, factor, size))
     harness.show(table)
+    click.echo(
+        f"standard deviation of the logarithm: of a session's median {stdev(logs(arms[BASE])):.1%}, of a pair's ratio "
+        f"{stdev(logs_of_pairs(arms[BASE], arms[GOAL_LEVEL])):.1%}"
+    )
     line = f"detection: {GOAL_LEVEL} found in {goal.share:.1%} of trials, in {goal.seconds:.0f} s of machine time"
     if theirs:
         seconds, factor, size = min(theirs)
@@ -111,6 +116,16 @@ def slowed_arms(sessions: Sequence[Session]) -> dict[str, list[Session]]:
     return {**arms, **slower}
 
 
+def logs(sessions: Sequence[Session]) -> list[float]:
+    """The logarithm of each session's median."""
+    return [math.log(median(one.samples[PASS])) for one in sessions]
+
+
+def logs_of_pairs(base: Sequence[Session], other: Sequence[Session]) -> list[float]:
+    """The logarithm of each pair's ratio; where an arm has fewer rounds, those are the first."""
+    return [two - one for one, two in zip(logs(base), logs(other), strict=False)]
+
+
 def by_arm(sessions: Sequence[Session]) -> dict[str, list[Session]]:
     """Each arm's sessions, by round."""
     arms: dict[str, list[Session]] = {}
@@ -125,9 +140,7 @@ def exactly_slowed(base: Sequence[Session], other: Sequence[Session], share: flo
     In a pool of so many sessions the mean is off by chance, by a good part of the slowdown: trials drawn from it would
     find that sum. How sessions differ is as it was measured.
     """
-    pairs = zip(base, other, strict=False)  # where an arm has fewer rounds, those are the first
-    logs = [math.log(median(two.samples[PASS]) / median(one.samples[PASS])) for one, two in pairs]
-    factor = (1 + share) / math.exp(fmean(logs))
+    factor = (1 + share) / math.exp(fmean(logs_of_pairs(base, other)))
     return [
         dataclasses.replace(
             one, samples={name: [factor * value for value in samples] for name, samples in one.samples.items()}

@@ -41,6 +41,23 @@ def test_within_a_framework_work_is_the_same_unless_found_otherwise(tmp_path):
     assert record.between(old, new, "dense", "cpu") == DIFFERS
 
 
+def test_where_only_one_does_the_work_of_a_third_two_differ(tmp_path):
+    """Releases that were checked against the same third one need no check of their own to be told apart."""
+    record = Record(tmp_path)
+    record.keep("torch-2.15.0", "flux-0.10.4", OTHER)
+    record.keep("torch-2.15.0", "flux-0.11.0", SAME)
+    record.keep("torch-2.15.0", "flux-0.12.1", SAME)
+    old, new, newer = (
+        SimpleNamespace(name=f"flux-{version}", framework="flux") for version in ("0.10.4", "0.11.0", "0.12.1")
+    )
+    assert record.between(old, new, "dense", "cpu") == DIFFERS
+    assert record.of("flux-0.11.0")["flux-0.10.4", "cpu", "dense"].startswith(
+        "only one does the work of torch-2.15.0: "
+    )
+    assert record.between(new, newer, "dense", "cpu") == HOLDS
+    assert ("flux-0.12.1", "cpu", "dense") not in record.of("flux-0.11.0")
+
+
 def test_all_that_was_checked_of_a_release_is_found(tmp_path):
     """For each other release, device and workload: in what they differ, or nothing."""
     record = Record(tmp_path)
@@ -50,7 +67,7 @@ def test_all_that_was_checked_of_a_release_is_found(tmp_path):
         ("flux-0.12.1", "cpu", "dense"): "",
         ("flux-0.9.0", "cpu", "dense"): "parameters: 1001, not 1000",
     }
-    assert record.of("flux-0.9.0") == {("torch-2.14.1", "cpu", "dense"): "parameters: 1001, not 1000"}
+    assert record.of("flux-0.9.0")["torch-2.14.1", "cpu", "dense"] == "parameters: 1001, not 1000"
 
 
 def test_a_later_check_takes_the_place_of_an_earlier_one(tmp_path):

@@ -27,11 +27,12 @@ class Record:
     def __init__(self, results: Path) -> None:
         self._path = results / FILE
         self._lines: dict[tuple[frozenset[str], str, str], dict[str, Any]] = {}
+        # By workload and device, and by release: in what it differs from each other one, "" where it does not.
+        self._differences: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
         text = self._path.read_text("utf-8") if self._path.exists() else ""
         for number, line in enumerate(text.splitlines(), start=1):
             try:
-                entry = json.loads(line)
-                self._lines[_key(entry["releases"], entry["workload"], entry["device"])] = entry
+                self._add(json.loads(line))
             except (ValueError, KeyError, TypeError):
                 raise PasstimeError(
                     f"{self._path}, line {number} is damaged: remove the line, and check those releases again"
@@ -41,8 +42,8 @@ class Record:
         """Whether the two do the same work: `holds`, `differs` or `unchecked`; a release always does its own."""
         if release == other:
             return HOLDS
-        entry = self._lines.get(_key([release, other], workload, device))
-        return UNCHECKED if entry is None else DIFFERS if entry["difference"] else HOLDS
+        difference = self._difference(release, other, workload, device)
+        return UNCHECKED if difference is None else DIFFERS if difference else HOLDS
 
     def between(self, release: Release, other: Release, workload: str, device: str) -> str:
         """As `state`; but releases of one framework do the same work unless a check found otherwise."""
@@ -50,13 +51,27 @@ class Record:
         return HOLDS if found == UNCHECKED and release.framework == other.framework else found
 
     def of(self, release: str) -> dict[tuple[str, str, str], str]:
-        """What was checked of a release: for the other one, a device and a workload, in what they differ, "" if not."""
+        """What is known of a release: for the other one, a device and a workload, in what they differ, "" if not."""
         return {
-            (other, device, workload): entry["difference"]
-            for (releases, workload, device), entry in self._lines.items()
-            if release in releases
-            for other in releases - {release}
+            (other, device, workload): difference
+            for (workload, device), releases in self._differences.items()
+            for other in releases
+            if other != release and (difference := self._difference(release, other, workload, device)) is not None
         }
+
+    def _difference(self, release: str, other: str, workload: str, device: str) -> str | None:
+        """In what the two differ, "" if they do not; None where nothing tells.
+
+        Two that were not checked differ where only one of them does the work of a third.
+        """
+        checked = self._differences.get((workload, device), {})
+        ours, theirs = checked.get(release, {}), checked.get(other, {})
+        if other in ours:
+            return ours[other]
+        for third in sorted(ours.keys() & theirs.keys()):
+            if bool(ours[third]) != bool(theirs[third]):
+                return f"only one does the work of {third}: {ours[third] or theirs[third]}"
+        return None
 
     def keep(self, reference: str, follower: str, parity: Parity) -> None:
         """Keeps a check in place of an earlier one of the same; on disk at once, whole."""
@@ -64,12 +79,19 @@ class Record:
         for name in ("output_error", "gradient_error"):
             entry[name] = float(f"{entry[name]:.2g}") if math.isfinite(entry[name]) else None
         entry["checked"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self._lines[_key([reference, follower], parity.workload, parity.device)] = entry
+        self._add(entry)
         ordered = sorted(self._lines.values(), key=lambda entry: [entry[name] for name in _KEY])
         self._path.parent.mkdir(parents=True, exist_ok=True)
         written = self._path.with_suffix(".new")
         written.write_text("".join(json.dumps(entry) + "\n" for entry in ordered), "utf-8")
         written.replace(self._path)
+
+    def _add(self, entry: dict[str, Any]) -> None:
+        (one, two), workload, device = entry["releases"], entry["workload"], entry["device"]
+        self._lines[_key([one, two], workload, device)] = entry
+        checked = self._differences.setdefault((workload, device), {})
+        for release, other in ((one, two), (two, one)):
+            checked.setdefault(release, {})[other] = entry["difference"]
 
 
 def _key(releases: list[str], workload: str, device: str) -> tuple[frozenset[str], str, str]:

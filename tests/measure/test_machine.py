@@ -21,9 +21,26 @@ def project(tmp_path: Path):
 @pytest.mark.parametrize(
     ("ratio", "error", "answer"), [(1.01, 0.005, True), (1.2, 0.01, False), (0.8, 0.01, False), (1.04, 0.05, None)]
 )
-def test_the_mean_of_all_passes_decides(ratio, error, answer):
+def test_the_mean_of_all_workloads_decides(ratio, error, answer):
     """Within the margin or beyond it, as far as can be told."""
-    assert machine.agrees(Change(ratio, error, math.inf), 0.05) is answer
+    mean = Change(ratio, error, math.inf)
+    assert machine.agrees(mean, [mean], 0.05) is answer
+
+
+def test_one_workload_at_another_speed_is_enough():
+    """A computer that is as fast on the whole may be slower where memory counts; what may be noise is no reason."""
+    mean, usual = Change(0.98, 0.005, math.inf), Change(1.01, 0.02, math.inf)
+    assert machine.agrees(mean, [usual, Change(0.87, 0.03, math.inf)], 0.05) is False
+    assert machine.agrees(mean, [usual, Change(0.87, 0.08, math.inf)], 0.05) is True
+
+
+def test_a_workload_is_its_training_step_and_its_inference():
+    """Forward and backward are parts of the same steps, and count once."""
+    one, two = Change(1.1, 0.01, 10.0), Change(1.2, 0.01, 10.0)
+    passes = {"forward": one, "backward": two, "total": one, "inference": two}
+    (found,) = machine.by_workload({("resnet50", "cpu", name): change for name, change in passes.items()}).values()
+    assert found.ratio == pytest.approx(math.sqrt(1.1 * 1.2))
+    assert found.error == pytest.approx(math.hypot(0.01, 0.01) / 2)
 
 
 def test_the_same_computer_may_add(project):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asv import util
+from asv.results import Results
 
 from passtime.timeline.manifest import Release
 
@@ -88,6 +89,17 @@ class Sessions:
             return cls(json.loads("[" + ",\n".join(path.read_text("utf-8").splitlines()) + "]"))
         except (ValueError, KeyError, TypeError) as error:
             raise util.UserError(f"{path} is damaged ({error}): repair it, or remove it and measure again") from None
+
+    @classmethod
+    def load_beside(cls, results: Results, path: Path) -> Sessions:
+        """As `load`, without the sessions whose samples `results`, which lies beside, does not have."""
+        sessions = cls.load(path)
+        for name in results.get_all_result_keys():
+            params = results.get_result_params(name)
+            stored = results.get_result_samples(name, params)
+            for cell, samples in zip(cells_of({"name": name, "params": params}), stored, strict=True):
+                sessions.leave_out_unsaved(cell, len(samples or ()))
+        return sessions
 
     def write(self, path: Path) -> None:
         path.write_text("".join(json.dumps(line) + "\n" for line in self.lines()), "utf-8")

@@ -129,7 +129,7 @@ def read(root: Path, machine: str) -> list[Stored]:
             except util.UserError as error:  # it names the file
                 raise PasstimeError(f"{error}: repair the file, or remove it and measure again") from None
             try:
-                sessions = Sessions.load(path.with_suffix(".provenance.jsonl"))
+                sessions = Sessions.load_beside(results, path.with_suffix(".provenance.jsonl"))
             except util.UserError as error:
                 raise PasstimeError(str(error)) from None
             try:
@@ -158,7 +158,6 @@ def times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
             if seconds is None:
                 continue
             workload, device = cell.params
-            sessions.leave_out_unsaved(cell, len(samples or ()))
             lines = sessions.of(cell)
             found[workload, device, measured_pass] = Measured(
                 seconds,

@@ -34,12 +34,7 @@ class KeptResults(Results):
     def load_data(self, result_dir: str) -> None:
         super().load_data(result_dir)
         self._folder = result_dir
-        self.sessions = Sessions.load(self._sessions_path(result_dir))
-        for name in self.get_all_result_keys():
-            params = self.get_result_params(name)
-            stored = self.get_result_samples(name, params)
-            for cell, samples in zip(cells_of({"name": name, "params": params}), stored, strict=True):
-                self.sessions.leave_out_unsaved(cell, len(samples or ()))
+        self.sessions = Sessions.load_beside(self, self._sessions_path(result_dir))
 
     def set_build_duration(self, value: float) -> None:
         """Nothing: how long a look for the runtime took is no result, and would change the file in every run."""

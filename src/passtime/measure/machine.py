@@ -27,7 +27,7 @@ from passtime.worker import client
 from passtime.worker.protocol import SESSIONS
 from passtime.worker.supervisor import Worker
 
-# What is small enough for the processor's caches and what is not: an hour can be slow for one and not for the other.
+# What fits into the processor's caches and what does not: what else runs on a computer may slow one and not the other.
 WORKLOADS = ("resnet50", "resnet18", "conv3x3/1", "conv5x5/2", "batchnorm", "dense")
 ROUNDS = 3
 

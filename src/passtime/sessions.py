@@ -28,6 +28,9 @@ PAIR = "pair"  # the name of the pair that it makes with another release's sessi
 DOUBTS = "doubts"  # what is doubtful in the number
 IMPORTED = "imported"  # the file that an imported number is from
 
+# What to do with a damaged file of results.
+REPAIR = "repair it, or remove it and measure again"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -88,7 +91,7 @@ class Sessions:
             # All at once is faster; a line each keeps the error's line number that of the file.
             return cls(json.loads("[" + ",\n".join(path.read_text("utf-8").splitlines()) + "]"))
         except (ValueError, KeyError, TypeError) as error:
-            raise util.UserError(f"{path} is damaged ({error}): repair it, or remove it and measure again") from None
+            raise util.UserError(f"{path} is damaged ({error}): {REPAIR}") from None
 
     @classmethod
     def load_beside(cls, results: Results, path: Path) -> Sessions:

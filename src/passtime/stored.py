@@ -17,7 +17,7 @@ from asv.results import Results
 
 from passtime import places
 from passtime.errors import PasstimeError
-from passtime.sessions import DOUBTS, IMPORTED, PAIR, SAMPLES, STARTED_AT, WORKER, Sessions, cells_of
+from passtime.sessions import DOUBTS, IMPORTED, PAIR, REPAIR, SAMPLES, STARTED_AT, WORKER, Sessions, cells_of
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
@@ -127,7 +127,7 @@ def read(root: Path, machine: str) -> list[Stored]:
             try:
                 results = Results.load(str(path), machine_name=machine)
             except util.UserError as error:  # it names the file
-                raise PasstimeError(f"{error}: repair the file, or remove it and measure again") from None
+                raise PasstimeError(f"{error}: {REPAIR}") from None
             try:
                 sessions = Sessions.load_beside(results, path.with_suffix(".provenance.jsonl"))
             except util.UserError as error:

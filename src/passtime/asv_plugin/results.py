@@ -17,7 +17,7 @@ from asv import util
 from asv.results import Results, _compatible_results
 from asv.runner import BenchmarkResult
 
-from passtime.sessions import QUICK, Cell, Sessions, cells_of, plain
+from passtime.sessions import QUICK, REPAIR, Cell, Sessions, cells_of, plain
 
 
 class KeptResults(Results):
@@ -32,7 +32,10 @@ class KeptResults(Results):
         self._is_changed = False  # asv saves at the end, whether or not anything was measured
 
     def load_data(self, result_dir: str) -> None:
-        super().load_data(result_dir)
+        try:
+            super().load_data(result_dir)
+        except util.UserError as error:  # it names the file
+            raise util.UserError(f"{error}: {REPAIR}") from None
         self._folder = result_dir
         self.sessions = Sessions.load_beside(self, self._sessions_path(result_dir))
 

@@ -1,6 +1,7 @@
 """Single layers, with the shapes of the original tables."""
 
-from passtime import benchmark, workloads
+from passtime.asv import benchmark
+from passtime.catalog import workloads
 
 
 class Convolution(benchmark.PassBenchmark):

@@ -1,6 +1,7 @@
 """The models of the original tables and their variants, as torchvision builds them."""
 
-from passtime import benchmark, workloads
+from passtime.asv import benchmark
+from passtime.catalog import workloads
 
 
 class VGG(benchmark.PassBenchmark):

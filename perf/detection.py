@@ -22,10 +22,10 @@ import sweep_sides
 from pool import Session
 from rich.table import Table
 
-from passtime import sampling
-from passtime.measure.take import Item
+from passtime.catalog import sampling
+from passtime.catalog.place import Item
 from passtime.runtimes.store import Runtime
-from passtime.verdict import judge
+from passtime.stats import judge
 
 POOL = harness.HERE / "pools" / "slowed.jsonl"
 ITEM = Item("resnet18", "cpu", "training")

@@ -19,11 +19,11 @@ from pool import Session
 from rich.table import Table
 from scipy.stats import beta
 
-from passtime import places, uncertainty, workloads
-from passtime.measure.take import Item
+from passtime import places
+from passtime.catalog import workloads
+from passtime.catalog.place import SESSIONS, Item
 from passtime.runtimes import store
-from passtime.verdict import judge
-from passtime.worker.protocol import SESSIONS
+from passtime.stats import judge, uncertainty
 
 POOL = harness.HERE / "pools" / "same.jsonl"
 ARMS = ("one", "other")

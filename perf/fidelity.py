@@ -9,10 +9,10 @@ import click
 import harness
 from rich.table import Table
 
-from passtime import frameworks, sampling, workloads
-from passtime.worker import client
-from passtime.worker.protocol import SESSIONS
-from passtime.worker.supervisor import Worker
+from passtime.catalog import frameworks, sampling, workloads
+from passtime.catalog.place import SESSIONS
+from passtime.worker.driver import client, cores, start
+from passtime.worker.driver.supervisor import Worker
 
 PASSES = [name for passes in SESSIONS.values() for name in passes]
 GOALS = {"resnet18": 0.02, "vgg16": 0.02, "conv3x3/1": 0.05, "dense": 0.05}
@@ -31,14 +31,14 @@ def main(
     """Compare a worker's times with those of torch's own Timer, in one release, at one number of threads."""
     release, runtime = harness.runtime_of(release_name)
     harness.warn_if_busy()
-    threads = sampling.threads()
+    threads = cores.threads()
     framework = frameworks.get(release.framework)
     table = Table("workload", "pass", "worker, alone", "worker", "Timer", "ratio", "pairs", "goal")
     table.title = f"{release.name}, {device}, {threads} threads: a worker's samples over Timer's, in turn"
     comparisons = []
 
     def command(socket: Path) -> list[str]:
-        return framework.worker_command(runtime, socket)
+        return start.command(framework, runtime, socket)
 
     with Worker(release.name, command, harness.environment()) as worker:
         for workload in chosen or GOALS:

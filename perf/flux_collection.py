@@ -10,9 +10,9 @@ import click
 import harness
 from rich.table import Table
 
-from passtime import frameworks, sampling, workloads
-from passtime.worker import client
-from passtime.worker.supervisor import Worker
+from passtime.catalog import frameworks, sampling, workloads
+from passtime.worker.driver import client, cores, start
+from passtime.worker.driver.supervisor import Worker
 
 WORKLOADS = ("conv3x3/1", "dense", "batchnorm", "resnet18")
 PASSES = ("forward", "backward", "total", "inference")
@@ -27,9 +27,12 @@ def main(release_name: str, chosen: Sequence[str], rounds: int) -> None:
     """Compare sessions whose passes hold no collection with sessions in which Julia collects when it likes."""
     release, runtime = harness.runtime_of(release_name)
     harness.warn_if_busy()
-    threads = sampling.threads()
+    threads = cores.threads()
     framework = frameworks.get(release.framework)
-    outside, inside = framework.worker(runtime, threads), framework.worker(runtime, threads, {SHARE_VARIABLE: "0"})
+    outside, inside = (
+        start.worker(framework, runtime, threads),
+        start.worker(framework, runtime, threads, {SHARE_VARIABLE: "0"}),
+    )
     table = Table("workload", "pass", "outside", "inside", "ratio", "rounds", "collection a pass", "faults a pass")
     table.title = f"{release.name}, {threads} threads: no collection in a pass over collection in passes"
     with outside, inside:

@@ -19,17 +19,19 @@ from asv import util
 from rich.console import Console
 from rich.table import Table
 
-from passtime import dashboard, places, sampling
+from passtime import places, worker
+from passtime.cli import dashboard
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
 from passtime.timeline import manifest
-from passtime.worker import client, sampler
+from passtime.worker.driver import client, cores
+from passtime.worker.inside import sampler
 
 Figure = TypeVar("Figure")
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-WORKER = Path(sampling.__file__).parent / "worker"
+WORKER = Path(worker.__file__).parent
 
 # Above this many running processes a CPU, in the last minute, a ratio says more about the others.
 BUSY_LOAD_PER_CPU = 0.5
@@ -65,7 +67,7 @@ def warn_if_busy() -> None:
 
 def environment() -> dict[str, str]:
     """What asv's plugin gives a worker: the threads of the libraries under the framework."""
-    threads = str(sampling.threads())
+    threads = str(cores.threads())
     inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     return {**inherited, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
 

@@ -8,7 +8,8 @@ import click
 import harness
 from rich.table import Table
 
-from passtime import sampling, workloads
+from passtime.catalog import sampling, workloads
+from passtime.worker.driver import cores
 
 WORKLOADS = ("resnet18", "resnet50", "conv3x3/1", "dense")
 GOAL = 0.01
@@ -27,7 +28,7 @@ def main(release_name: str | None, chosen: Sequence[str], device: str, rounds: i
     """Compare the medians of joint training steps with those of forward, backward and total measured apart."""
     release, runtime = harness.runtime_of(release_name)
     harness.warn_if_busy()
-    threads = sampling.threads()
+    threads = cores.threads()
     table = Table("workload", "pass apart", "joint", "apart", "ratio", "rounds", "goal")
     table.title = f"{release.name}, {device}, {threads} threads: joint steps over passes measured apart"
     comparisons = []

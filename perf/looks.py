@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 from scipy.special import stdtr, stdtrit
 
-from passtime.verdict import judge
+from passtime.stats import judge
 
 P_VALUES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-12)
 DRAWS = 20_000

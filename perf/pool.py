@@ -18,12 +18,13 @@ from types import MappingProxyType
 
 import harness
 
-from passtime import frameworks, sampling
+from passtime.catalog import frameworks, sampling
+from passtime.catalog.place import Item
 from passtime.measure import take
-from passtime.measure.take import Item
 from passtime.runtimes.store import Runtime
 from passtime.timeline.manifest import Release
-from passtime.worker.supervisor import Worker
+from passtime.worker.driver import cores, start
+from passtime.worker.driver.supervisor import Worker
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def grow(
     if done >= rounds:
         return there
     framework = frameworks.get(release.framework)
-    workers = {arm: framework.worker(runtime, sampling.threads()) for arm, runtime in arms.items()}
+    workers = {arm: start.worker(framework, runtime, cores.threads()) for arm, runtime in arms.items()}
     try:
         for number in range(done, rounds):
             if time.monotonic() >= deadline:

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from pool import Session
 
+from passtime.catalog.place import Item
 from passtime.measure.campaign import Campaign, Row
-from passtime.measure.take import Item, Taken
-from passtime.verdict import judge
-from passtime.verdict.judge import Change
+from passtime.measure.take import Taken
+from passtime.stats import judge
+from passtime.stats.judge import Change
 
 
 class Exhausted(Exception):

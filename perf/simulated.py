@@ -16,9 +16,10 @@ import numpy as np
 from false_alarms import CHANGED, interval
 from rich.table import Table
 
+from passtime.catalog.place import Item
 from passtime.measure.campaign import Campaign
-from passtime.measure.take import Item, Taken
-from passtime.verdict import judge
+from passtime.measure.take import Taken
+from passtime.stats import judge
 
 ROWS = 36
 CAMPAIGNS = 30

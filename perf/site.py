@@ -30,10 +30,11 @@ USABLE_SECONDS_GOAL = 1.0
 
 # asv publish without what passtime adds to the site.
 STOCK = """
-import passtime.asv_plugin
+import passtime.asv.plugin
 from asv import main, util
 every = util.iter_subclasses
-util.iter_subclasses = lambda cls: (one for one in every(cls) if not one.__module__.startswith("passtime.site"))
+own = "passtime.asv.publishing"
+util.iter_subclasses = lambda cls: (one for one in every(cls) if not one.__module__.startswith(own))
 main.main()
 """
 

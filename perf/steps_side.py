@@ -106,7 +106,7 @@ def main():
     import gc
 
     request = json.load(sys.stdin)
-    adapter, sampler = runtime_side.load(sys.argv[1], "torch", "sampler")
+    adapter, sampler = runtime_side.load(sys.argv[1], "adapters.torch", "inside.sampler")
     workload = adapter.build(request, "training")
     gc.collect()
     gc.disable()

@@ -17,7 +17,7 @@ import sweep_sides
 from rich.table import Table
 from sweep_sides import COUNTED, PASSES, Cell, Piece, Sweep
 
-from passtime import workloads
+from passtime.catalog import workloads
 from passtime.errors import PasstimeError
 
 WORKLOADS = ("resnet18", "resnet50", "conv3x3/1", "dense")

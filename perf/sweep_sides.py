@@ -18,12 +18,13 @@ import asv_runner
 import harness
 from asv.results import iter_results
 
-from passtime import frameworks, sampling
-from passtime.asv_plugin.suite import JUST_DISCOVER
+from passtime.asv.suite import JUST_DISCOVER
+from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes.store import Runtime
 from passtime.timeline.manifest import Release
-from passtime.worker import sampler
+from passtime.worker.driver import cores
+from passtime.worker.inside import sampler
 
 # A total is a forward and a backward pass again: what was recorded is not counted twice.
 COUNTED = ("forward", "backward", "inference")
@@ -132,7 +133,7 @@ def our_starts(release: Release, runtime: Runtime, folder: Path) -> dict[str, fl
     harness.project(folder)
     asv_seconds = harness.run_asv(["run", f"{release.name}^!", "-b", *JUST_DISCOVER], folder)
     start = time.monotonic()
-    with frameworks.get(release.framework).worker(runtime, sampling.threads()):
+    with start.worker(frameworks.get(release.framework), runtime, cores.threads()):
         pass
     return {ASV: asv_seconds, WORKER: time.monotonic() - start}
 

@@ -124,7 +124,7 @@ def check_single(number):
 
 def main():
     request = json.load(sys.stdin)
-    adapter, sampler, child = runtime_side.load(sys.argv[1], "torch", "sampler", "child")
+    adapter, sampler, child = runtime_side.load(sys.argv[1], "adapters.torch", "inside.sampler", "inside.child")
     session = child.Child(functools.partial(measure, adapter, sampler, request), lambda: None)
     while session.read():
         pass

@@ -14,8 +14,10 @@ import pool
 from pool import Session
 from rich.table import Table
 
-from passtime import frameworks, sampling
-from passtime.measure.take import Item, take
+from passtime.catalog import frameworks, sampling
+from passtime.catalog.place import Item
+from passtime.measure.take import take
+from passtime.worker.driver import cores, start
 
 POOL = harness.HERE / "pools" / "workers.jsonl"
 WORKLOADS = ("dense", "maxpool", "batchnorm", "conv3x3/1", "resnet18")
@@ -44,7 +46,7 @@ def main(release_name: str | None, path: Path, workers: int) -> None:
 def measure_worker(release_name: str | None, path: Path, number: int) -> None:
     """Adds a worker's sessions of each workload to the pool."""
     release, runtime = harness.runtime_of(release_name)
-    with frameworks.get(release.framework).worker(runtime, sampling.threads()) as worker:
+    with start.worker(frameworks.get(release.framework), runtime, cores.threads()) as worker:
         taken = [
             pool.session(number, item, str(index), take(worker, item, sampling.policy_for_verdict()), 0.0)
             for item in (Item(workload, "cpu", "training") for workload in WORKLOADS)

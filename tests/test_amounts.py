@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from passtime import amounts
+from passtime.cli import options as amounts
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from asv_runner import discovery
 
-from passtime import benchmark, workloads
-from passtime.worker import client
+from passtime.asv import benchmark
+from passtime.catalog import workloads
+from passtime.worker.driver import client
 
 BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
 

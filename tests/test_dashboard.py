@@ -18,7 +18,10 @@ from asv_runner import discovery
 from click.testing import CliRunner
 from fake.project import DEADLINE_SECONDS, Project
 
-from passtime import asv_process, cli, dashboard, workloads
+from passtime import cli
+from passtime.asv import process as asv_process
+from passtime.catalog import workloads
+from passtime.cli import dashboard
 from passtime.errors import PasstimeError
 
 ROOT = Path(__file__).parents[1]
@@ -151,7 +154,7 @@ def test_asv_ends_with_the_dashboard(tmp_path, ending, status):
     )
     program = (
         "import signal, sys, pathlib\n"
-        "from passtime import cli, dashboard\n"
+        "from passtime import cli\nfrom passtime.cli import dashboard\n"
         "dashboard.places.root = lambda: pathlib.Path.cwd()\n"
         "dashboard.manifest.load = lambda root: None\n"
         "dashboard.newest_runnable = lambda known: []\n"

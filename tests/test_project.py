@@ -11,10 +11,11 @@ import click
 import pytest
 import yaml
 
-from passtime import cli, places, sampling
-from passtime.asv_plugin import budget
+from passtime import cli, places
+from passtime.asv import budget
 from passtime.runtimes import julia
 from passtime.timeline import index, nightly
+from passtime.worker.driver import cores
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -140,7 +141,7 @@ def test_every_decision_is_listed():
 def test_every_setting_is_documented():
     """The README has every environment variable that users set."""
     variables = (
-        *(sampling.THREADS_VARIABLE, places.HOME_VARIABLE, places.RELEASES_VARIABLE, julia.JULIA_VARIABLE),
+        *(cores.THREADS_VARIABLE, places.HOME_VARIABLE, places.RELEASES_VARIABLE, julia.JULIA_VARIABLE),
         *(budget.BUDGET_VARIABLE, index.INDEX_VARIABLE, nightly.INDEX_VARIABLE),
     )
     for variable in variables:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from passtime import stored
-from passtime.sessions import Cell, Sessions
+from passtime.results import stored
+from passtime.results.sessions import Cell, Sessions
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from passtime import uncertainty
-from passtime.uncertainty import Prior
+from passtime.stats import uncertainty
+from passtime.stats.uncertainty import Prior
 
 
 def passes(deviations, sessions, random):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from passtime import sampling, workloads
+from passtime.catalog import sampling, workloads
 from passtime.errors import PasstimeError
+from passtime.worker.driver import cores
 
 
 @pytest.mark.parametrize(
@@ -34,9 +35,9 @@ def test_convolutions_keep_or_halve_the_image():
 def test_threads_default_to_physical_cores(monkeypatch):
     """Without the setting, a worker uses every physical core, and with it, exactly so many threads."""
     monkeypatch.delenv("PASSTIME_THREADS", raising=False)
-    assert sampling.threads() == sampling.physical_cores() >= 1
+    assert cores.threads() == cores.physical_cores() >= 1
     monkeypatch.setenv("PASSTIME_THREADS", "3")
-    assert sampling.threads() == 3
+    assert cores.threads() == 3
 
 
 @pytest.mark.parametrize("setting", ["two", "0", "-1", "1.5"])
@@ -44,7 +45,7 @@ def test_a_bad_thread_count_is_one_clear_line(monkeypatch, setting):
     """A PASSTIME_THREADS that is no whole number of at least one is refused with the way out."""
     monkeypatch.setenv("PASSTIME_THREADS", setting)
     with pytest.raises(PasstimeError, match="set it to a whole number of threads, or unset it"):
-        sampling.threads()
+        cores.threads()
 
 
 def test_two_sessions_give_asv_enough_samples_to_call_a_difference():

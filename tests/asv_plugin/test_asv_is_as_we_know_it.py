@@ -20,12 +20,12 @@ import asv.util
 import pytest
 from asv.commands import Command
 
-from passtime.asv_plugin import lean
-from passtime.asv_plugin.environment import PasstimeEnvironment
-from passtime.asv_plugin.repo import TimelineRepo
-from passtime.asv_plugin.results import KeptResults
-from passtime.asv_plugin.runner import Runner
-from passtime.asv_plugin.suite import Suite
+from passtime.asv import lean
+from passtime.asv.environment import PasstimeEnvironment
+from passtime.asv.repo import TimelineRepo
+from passtime.asv.results import KeptResults
+from passtime.asv.runner import Runner
+from passtime.asv.suite import Suite
 
 
 def parameters(function: object) -> list[str]:

@@ -11,18 +11,18 @@ from fake import adapter
 from fake.project import Project
 
 from asv_plugin.test_keeping import measured_cells, releases
-from passtime.asv_plugin import budget, need
-from passtime.asv_plugin.budget import Budget
+from passtime.asv import budget, need
+from passtime.asv.budget import Budget
 from passtime.errors import PasstimeError
-from passtime.sessions import Cell
-from passtime.stored import Measured
-from passtime.uncertainty import Prior
+from passtime.results.sessions import Cell
+from passtime.results.stored import Measured
+from passtime.stats.uncertainty import Prior
 
 TIMES = ("-b", r"time_.*'cpu'")  # four passes of dense, resnet18 and resnet50
 
 # A plugin under which a second goes by with each cell that is measured, and none otherwise.
 TICKING = """
-from passtime.asv_plugin import budget, runner
+from passtime.asv import budget, runner
 
 seconds = 0.0
 measure = runner._Measuring.measure

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from asv.commands import compare
 
-from passtime.asv_plugin import comparing
-from passtime.parity import record
+from passtime.asv import comparing
+from passtime.results import parity as record
 
 STATES = {"vgg16": record.HOLDS, "vgg19": record.DIFFERS}
 PARAMS = [["'vgg16'", "'vgg19'", "'resnet18'"], ["'cpu'", "'gpu'"]]

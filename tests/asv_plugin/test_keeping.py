@@ -21,10 +21,10 @@ from fake import adapter
 from fake.project import DEADLINE_SECONDS, Project
 
 from asv_plugin.conftest import await_session
-from passtime import asv_process
-from passtime.asv_plugin import commands
-from passtime.asv_plugin.results import KeptResults
-from passtime.sessions import Cell
+from passtime.asv import commands
+from passtime.asv import process as asv_process
+from passtime.asv.results import KeptResults
+from passtime.results.sessions import Cell
 
 JULIA = Path(__file__).parents[1] / "fake/julia"
 # A release that is installed by a Julia.
@@ -308,7 +308,7 @@ def test_quick_never_replaces_samples_taken_in_earnest(project):
 def test_interleaved_rounds_take_a_worker_each(project):
     """--interleave-rounds measures A B B A, with a start of a worker for each round and no other."""
     (project.root / "counting.py").write_text(
-        "from passtime.worker import supervisor\n"
+        "from passtime.worker.driver import supervisor\n"
         "start = supervisor.Worker._await_hello\n"
         "def counted(worker):\n"
         "    print('\\nstarted', worker.name, flush=True)\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from passtime.asv_plugin import machine
+from passtime.results import machine
 
 
 @pytest.mark.parametrize(

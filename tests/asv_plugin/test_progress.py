@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from passtime.asv_plugin import progress
-from passtime.sessions import Cell
+from passtime.results import pace as progress
+from passtime.results.sessions import Cell
 
 LAYER = Cell("layers.Dense.time_forward", 0, ("dense", "cpu"))
 MODEL = Cell("models.VGG.time_forward", 7, ("vgg19_bn", "cpu"))

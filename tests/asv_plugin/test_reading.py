@@ -9,7 +9,7 @@ import shutil
 import pytest
 from fake.project import Project
 
-from passtime.asv_plugin import machine
+from passtime.results import machine
 
 
 def test_samples_and_sessions_are_recorded(measured):

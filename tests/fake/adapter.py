@@ -23,13 +23,13 @@ UNSTEADY = "PASSTIME_FAKE_UNSTEADY"
 # A file or FIFO that takes one line for each session as its first pass begins: workload, device, session, process id.
 PASSES = "PASSTIME_FAKE_PASSES"
 # The release that the worker is; a release's passes take a tenth longer for each major version after the first.
-RELEASE = "PASSTIME_FAKE_VERSION"
+RELEASE = "PASSTIME_RELEASE"
 
 # Why the accelerator is slow in the mishap of that name.
 THROTTLED = "hardware thermal slowdown"
 
 FRAMEWORK = "fake"
-VERSION = os.environ.get(RELEASE, "1.0")
+VERSION = os.environ.get(RELEASE, "fake-1.0").partition("-")[2]
 
 LAUNCH_SECONDS = 1e-5
 # The work of `prepare`, which no sample may hold.

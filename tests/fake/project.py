@@ -22,7 +22,7 @@ DEADLINE_SECONDS = 60.0
 RUN_VARIABLE = "PASSTIME_TEST_RUN"
 
 BENCHMARKS = """
-from passtime import benchmark
+from passtime.asv import benchmark
 
 
 class Net(benchmark.PassBenchmark):
@@ -49,8 +49,8 @@ class Project:
         self.root = root
         self.results = root / "results"
         configuration = (ROOT / "asv.conf.json").read_text("utf-8")
-        plugins = '".fake.framework", ".passtime.asv_plugin"'
-        (root / "asv.conf.json").write_text(configuration.replace('".passtime.asv_plugin"', plugins), "utf-8")
+        plugins = '".fake.framework", ".passtime.asv.plugin"'
+        (root / "asv.conf.json").write_text(configuration.replace('".passtime.asv.plugin"', plugins), "utf-8")
         (root / "benchmarks").mkdir()
         (root / "benchmarks" / "__init__.py").touch()
         (root / "benchmarks" / "nets.py").write_text(BENCHMARKS, "utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from passtime.history import doubts, markdown
+from passtime.results.history import doubts, markdown
 
 from .conftest import TABLES
 

@@ -13,8 +13,8 @@ from asv.runner import BenchmarkResult
 from click.testing import CliRunner
 
 from passtime import cli, places
-from passtime.asv_plugin.results import KeptResults
-from passtime.sessions import cells_of
+from passtime.asv.results import KeptResults
+from passtime.results.sessions import cells_of
 from passtime.timeline import repository
 
 from .conftest import ROOT, TABLES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from passtime.errors import PasstimeError
-from passtime.history import markdown
+from passtime.results.history import markdown
 
 from .conftest import TABLES
 

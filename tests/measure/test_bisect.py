@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from passtime.measure import bisect
+from passtime.cli import bisect
+from passtime.stats import judge
 from passtime.timeline.manifest import Release
-from passtime.verdict import judge
 from tests.asv_plugin.conftest import checked
 
 DATE = datetime(2026, 1, 1, tzinfo=timezone.utc)

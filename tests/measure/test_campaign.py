@@ -10,9 +10,10 @@ from datetime import datetime, timezone
 import numpy as np
 import pytest
 
+from passtime.catalog.place import Item
 from passtime.measure.campaign import Campaign
-from passtime.measure.take import Item, Taken
-from passtime.verdict import judge
+from passtime.measure.take import Taken
+from passtime.stats import judge
 
 RESNET = Item("resnet18", "cpu", "inference")
 DENSE = Item("dense", "cpu", "training")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fake import adapter
 
-from passtime.verdict import judge
+from passtime.stats import judge
 from tests.asv_plugin.conftest import await_session, checked, sessions  # noqa: F401  the FIFO that sessions tell of
 
 TOTAL = "nets.Net.time_total(resnet18, cpu)"

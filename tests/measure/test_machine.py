@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from passtime.measure import machine
-from passtime.verdict.judge import Change
+from passtime.cli import machine
+from passtime.stats.judge import Change
 from tests.asv_plugin.conftest import checked
 
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from passtime.measure import take
-from passtime.worker import client, protocol
+from passtime.worker import protocol
+from passtime.worker.driver import client
 
 ITEM = take.Item("dense", "gpu", "training")
 

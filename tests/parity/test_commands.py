@@ -11,7 +11,7 @@ from fake import framework as fake_framework  # noqa: F401  registers itself
 from fake.project import Project
 
 from passtime import cli, places
-from passtime.parity.record import FILE
+from passtime.results.parity import FILE
 
 
 @pytest.fixture

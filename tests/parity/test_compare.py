@@ -8,8 +8,9 @@ import re
 import pytest
 from fake import adapter as fake
 
-from passtime.parity.compare import check, check_all
-from passtime.worker import client, protocol
+from passtime.measure.parity import check, check_all
+from passtime.worker import protocol
+from passtime.worker.driver import client
 
 
 def test_the_same_work_holds(reference, follower):

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from passtime.errors import PasstimeError
-from passtime.parity.compare import Parity
-from passtime.parity.record import DIFFERS, FILE, HOLDS, UNCHECKED, Record
+from passtime.results.parity import DIFFERS, FILE, HOLDS, UNCHECKED, Parity, Record
 
 SAME = Parity("dense", "cpu", 1000, (1, 512), 1.2345e-7, 0.0, "")
 OTHER = dataclasses.replace(SAME, output_error=float("nan"), difference="parameters: 1001, not 1000")

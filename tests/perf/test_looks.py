@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from passtime.verdict import judge
+from passtime.stats import judge
 
 
 @pytest.mark.parametrize("p_value", [0.05, 0.005, 1e-3, 1e-5])

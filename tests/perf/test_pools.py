@@ -18,8 +18,8 @@ import slowed
 import workers
 from pool import Session
 
-from passtime.measure.take import Item
-from passtime.verdict import judge
+from passtime.catalog.place import Item
+from passtime.stats import judge
 
 ITEM = Item("resnet18", "cpu", "inference")
 

@@ -9,8 +9,8 @@ import pytest
 import steps_side
 import timer_side
 
-from passtime import sampling
-from passtime.worker import sampler
+from passtime.catalog import sampling
+from passtime.worker.inside import sampler
 
 
 class Measurement:

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from fake.project import Project
 from sweep_sides import Cell, Piece, Sweep
 
-from passtime import workloads
+from passtime.catalog import workloads
 from passtime.errors import PasstimeError
 
 STARTS = {sweep_sides.ASV: 2.0, sweep_sides.WORKER: 3.0}

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import Browser
 
-from passtime.site.doubtful import PAGE, DoubtfulNumbers
+from passtime.asv.publishing.doubtful import PAGE, DoubtfulNumbers
 from passtime.site.serving import serving
 
 DOUBT = "a mean <of> all steps"

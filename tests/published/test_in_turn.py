@@ -13,7 +13,7 @@ from fake.project import Project
 from playwright.sync_api import Browser
 
 from passtime.site import data
-from passtime.verdict import judge
+from passtime.stats import judge
 
 from .conftest import Visit, visiting
 from .test_front import exported

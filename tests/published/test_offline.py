@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 from fake.project import Project
 
+from passtime.asv.publishing.offline import OfflineAssets
 from passtime.errors import PasstimeError
-from passtime.site.offline import OfflineAssets
 
 from .test_vendor import ASV_INDEX, FILES, VENDOR
 

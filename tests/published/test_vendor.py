@@ -11,7 +11,7 @@ from typing import Any
 import asv
 import pytest
 
-from passtime.site.offline import VENDOR, tomllib
+from passtime.asv.publishing.offline import VENDOR, tomllib
 
 ASV_INDEX = Path(asv.__file__).parent / "www" / "index.html"
 TABLE = tomllib.loads((VENDOR / "vendor.toml").read_text("utf-8"))

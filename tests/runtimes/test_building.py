@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake.source import Companion, Source
 
-from passtime import frameworks
+from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
 from passtime.runtimes.store import Runtime

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from passtime import frameworks
+from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import install, interpreters, store
 from tests.fake.wheels import wheel

@@ -11,7 +11,8 @@ from typing import ClassVar
 import pytest
 from fake.source import JuliaSource
 
-from passtime import frameworks, places
+from passtime import places
+from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import julia, store
 from passtime.timeline import manifest, source

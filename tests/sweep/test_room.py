@@ -11,8 +11,7 @@ import pytest
 
 from passtime import places
 from passtime.errors import PasstimeError
-from passtime.runtimes import store
-from passtime.sweep import room
+from passtime.runtimes import room, store
 
 GB = 10**9
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from history.conftest import ROOT, TABLES
 
 from passtime import cli
-from passtime.history import markdown
-from passtime.tables.table import FIRST_LAYERS, FIRST_MODELS
+from passtime.results.history import markdown
+from passtime.results.tables import FIRST_LAYERS, FIRST_MODELS
 
 
 def run(*arguments):

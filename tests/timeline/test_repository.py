@@ -190,7 +190,7 @@ def test_two_at_once_do_not_collide(tmp_path):
 
 def test_a_range_may_start_at_a_branchs_first_release(tmp_path):
     """What `timeline add` proposes, from the parent of the first to the last, is all of a new branch."""
-    from passtime.asv_plugin.repo import TimelineRepo
+    from passtime.asv.repo import TimelineRepo
 
     path = tmp_path / "timeline"
     repository.build(shipped(), path)

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from passtime import uncertainty
-from passtime.uncertainty import LogError
-from passtime.verdict import judge
-from passtime.verdict.judge import CANNOT_TELL, FASTER, SAME, SLOWER, Change
+from passtime.stats import judge, uncertainty
+from passtime.stats.judge import CANNOT_TELL, FASTER, SAME, SLOWER, Change
+from passtime.stats.uncertainty import LogError
 
 
 def judged(random, *, slowdown, deviation, sessions=2, passes=100):

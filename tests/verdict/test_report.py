@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from passtime.parity import record
-from passtime.stored import ONE_WORKER, Measured, Stored
-from passtime.verdict import formats, judge, report
+from passtime.cli import formats
+from passtime.measure import report
+from passtime.results import parity as record
+from passtime.results.stored import ONE_WORKER, Measured, Stored
+from passtime.stats import judge
 
 RANDOM = np.random.default_rng(5)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from fake import adapter as fake
 
-from passtime import sampling, workloads
-from passtime.worker import client, launch, supervisor
+from passtime.catalog import sampling, workloads
+from passtime.worker.driver import client, supervisor
+from passtime.worker.inside import launch
 
 DEADLINE_SECONDS = 20.0
 _RUN_VARIABLE = "PASSTIME_TEST_RUN"

@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passtime import frameworks, sampling, workloads
-from passtime.parity import compare
+from passtime.catalog import frameworks, sampling, workloads
+from passtime.measure import parity as compare
 from passtime.runtimes import julia, store
 from passtime.timeline import manifest
-from passtime.worker import client, sampler
+from passtime.worker import adapters
+from passtime.worker.driver import client, start
+from passtime.worker.inside import sampler
 
 from .conftest import request_of
 
 ROOT = Path(__file__).parents[2]
-WORKER = frameworks.get("flux").adapter.parent
+WORKER = (Path(adapters.__file__).parent / frameworks.get("flux").adapter).parent
 SCRIPT = Path(__file__).with_name("flux_without_flux.jl")
 RELEASES = ("flux-0.8.3", "flux-0.9.0", "flux-0.10.1", "flux-0.11.6", "flux-0.12.1", "flux-0.16.11")
 THREADS = 2
@@ -133,7 +135,7 @@ def start_fake(any_julia, tmp_path):
         path = [str(Path(__file__).with_name("fake_flux")), "@stdlib"]
         variables = {"JULIA_LOAD_PATH": ":".join(path), "JULIA_DEPOT_PATH": str(tmp_path), FAKE: mishap}
         runtime = store.Runtime("flux-0.0", None, any_julia, variables)
-        workers.append(frameworks.get("flux").worker(runtime, THREADS))
+        workers.append(start.worker(frameworks.get("flux"), runtime, THREADS))
         workers[-1].start()
         return workers[-1]
 
@@ -192,7 +194,7 @@ def worker(request):
     runtime = store.find(manifest.load(ROOT).get(request.param))
     if runtime is None:
         pytest.skip(f"{request.param} is not here: passtime runtimes install or adopt {request.param}")
-    with frameworks.get("flux").worker(runtime, THREADS) as worker:
+    with start.worker(frameworks.get("flux"), runtime, THREADS) as worker:
         yield worker
 
 
@@ -238,7 +240,7 @@ def test_flux_does_the_same_work_as_torch(worker, workload):
     runtime = store.find(release)
     if runtime is None:
         pytest.skip("torch-2.15.0 is not installed: passtime runtimes install torch-2.15.0")
-    with frameworks.get("torch").worker(runtime, THREADS) as torch:
+    with start.worker(frameworks.get("torch"), runtime, THREADS) as torch:
         found = compare.check(torch, worker, workload, "cpu")
     if workload.endswith("pool") and worker.hello["version"].startswith(("0.8.", "0.9.", "0.10.")):
         # Their NNlib, 0.6, takes no sum or maximum below zero at padding, and keeps only the last of the gradients

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from passtime.worker import nvml
+from passtime.worker.inside import nvml
 
 # A pointer that 32 bits do not hold.
 DEVICE = 0x7F12_3456_7890

@@ -16,12 +16,15 @@ from passtime.worker import protocol
 from .conftest import request_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
+ROOM = Path(worker.__path__[0])
+# What runs in the runtimes of torch, whose oldest Python is 3.6.
 RUNTIME_SIDE = (
-    *("launch", "protocol", "server", "forked", "child", "session", "sampler", "watch", "nvml"),
-    *("exchanged", "torch"),
+    "protocol",
+    *(f"inside.{path.stem}" for path in sorted((ROOM / "inside").glob("*.py"))),
+    "adapters.torch",
 )
 # Beside the standard library: what torch needs.
-STRANGERS = {"torch": {"torch", "torchvision", "torchvision.models", "numpy"}, "exchanged": {"numpy"}}
+STRANGERS = {"adapters.torch": {"torch", "torchvision", "torchvision.models", "numpy"}, "inside.exchanged": {"numpy"}}
 
 
 def test_a_message_is_one_line_and_comes_back():
@@ -104,7 +107,7 @@ def test_the_page_names_every_field_and_error():
 @pytest.mark.parametrize("name", RUNTIME_SIDE)
 def test_the_workers_side_runs_on_old_pythons(name):
     """What runs in a runtime is valid for Python 3.6 and imports the standard library and what torch needs alone."""
-    source = Path(worker.__path__[0], f"{name}.py").read_text(encoding="utf-8")
+    source = Path(ROOM, *name.split(".")).with_suffix(".py").read_text(encoding="utf-8")
     tree = ast.parse(source, feature_version=(3, 6))
     imported = set()
     for node in ast.walk(tree):
@@ -113,8 +116,9 @@ def test_the_workers_side_runs_on_old_pythons(name):
         elif isinstance(node, ast.ImportFrom):
             imported |= (
                 {node.module}
-                if node.module != "passtime.worker"
-                else {f"passtime.worker.{alias.name}" for alias in node.names}
+                if not node.module.startswith("passtime.worker")
+                or node.module.removeprefix("passtime.worker.") in RUNTIME_SIDE
+                else {f"{node.module}.{alias.name}" for alias in node.names}
             )
     own = {f"passtime.worker.{module}" for module in RUNTIME_SIDE}
     strangers = {module for module in imported - own if module.partition(".")[0] not in sys.stdlib_module_names}

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from passtime.errors import PasstimeError
-from passtime.worker import client, launch, protocol, supervisor
+from passtime.worker import protocol
+from passtime.worker.driver import client, supervisor
+from passtime.worker.inside import launch
 
 from .conftest import await_end, children_of, request_of
 

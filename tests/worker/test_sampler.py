@@ -10,8 +10,8 @@ import math
 import pytest
 from fake import adapter as fake
 
-from passtime import sampling
-from passtime.worker import sampler
+from passtime.catalog import sampling
+from passtime.worker.inside import sampler
 
 SECONDS = {"forward": 0.05, "backward": 0.09, "inference": 0.04}
 SESSIONS = ("training", "inference")

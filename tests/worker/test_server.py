@@ -17,7 +17,9 @@ import pytest
 from fake import adapter as fake
 
 from passtime.errors import PasstimeError
-from passtime.worker import client, forked, protocol, supervisor
+from passtime.worker import protocol
+from passtime.worker.driver import client, supervisor
+from passtime.worker.inside import forked
 
 from .conftest import await_end, children_of, next_session, request_of, worker_command
 
@@ -38,7 +40,7 @@ def mishap(**by_workload):
 
 def test_hello_tells_who_answers(start):
     """A worker says which release it is and which devices it sees, in the protocol's version."""
-    assert start(PASSTIME_FAKE_VERSION="2.3").hello == {
+    assert start(PASSTIME_RELEASE="fake-2.3").hello == {
         "reply": "hello",
         "protocol": 1,
         "framework": "fake",
@@ -271,7 +273,7 @@ DRIVER = """
 import pathlib, socket, sys
 sys.path[:0] = sys.argv[2:]
 from fake import adapter
-from passtime.worker import client, supervisor
+from passtime.worker.driver import client, supervisor
 from worker.conftest import request_of, worker_command
 worker = supervisor.Worker("fake-1.0", lambda socket: worker_command(pathlib.Path(adapter.__file__), socket))
 worker.start()

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from passtime import frameworks, workloads
-from passtime.parity import compare
+from passtime import worker as worker_room
+from passtime.catalog import frameworks, workloads
+from passtime.measure import parity as compare
 from passtime.runtimes import store
 from passtime.timeline import manifest
-from passtime.worker import client, models
+from passtime.worker.driver import client, start
+from passtime.worker.inside import models
 
 from .conftest import request_of
 
@@ -98,7 +100,7 @@ def test_parameters_are_in_torchs_order():
 def release():
     """A worker of a real release, made with the first test that needs it."""
     runtime = store.ensure(manifest.load(ROOT).get(RELEASE), print)
-    with frameworks.get("tinygrad").worker(runtime, THREADS) as worker:
+    with start.worker(frameworks.get("tinygrad"), runtime, THREADS) as worker:
         yield worker
 
 
@@ -137,7 +139,7 @@ def test_a_step_is_torchs(release, workload):
     runtime = store.find(manifest.load(ROOT).get("torch-2.15.0"))
     if runtime is None:
         pytest.skip("torch-2.15.0 is not installed: passtime runtimes install torch-2.15.0")
-    with frameworks.get("torch").worker(runtime, THREADS) as torch:
+    with start.worker(frameworks.get("torch"), runtime, THREADS) as torch:
         assert compare.check(torch, release, workload, "cpu").difference == ""
 
 
@@ -146,7 +148,7 @@ def test_a_step_is_torchs(release, workload):
 def test_a_split_step_computes_nothing_twice():
     """Forward and backward pass together take no more operations than the same step captured as one function."""
     runtime = store.ensure(manifest.load(ROOT).get(RELEASE), print)
-    worker = frameworks.get("tinygrad").adapter.parent
+    worker = Path(worker_room.__file__).parent
     command = [str(runtime.interpreter), str(Path(__file__).with_name("tinygrad_split.py")), str(worker)]
     counted = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert 0 < counted["forward"] < counted["backward"]
@@ -161,7 +163,7 @@ def test_what_is_not_here_is_unavailable(release):
     assert raised.value.kind == "unavailable"
     runtime = store.ensure(manifest.load(ROOT).get(OLD_RELEASE), print)
     with (
-        frameworks.get("tinygrad").worker(runtime, THREADS) as old,
+        start.worker(frameworks.get("tinygrad"), runtime, THREADS) as old,
         pytest.raises(client.WorkerError, match=r"tinygrad 0\.9\.2 has no Tensor\.gradient") as raised,
     ):
         ask(old, "total", "dense")
@@ -173,7 +175,7 @@ def test_a_compiler_that_is_missing_is_named(tmp_path):
     """Without a compiler every session is n/a, and the line says what to install."""
     runtime = store.ensure(manifest.load(ROOT).get(RELEASE), print)
     with (
-        frameworks.get("tinygrad").worker(runtime, THREADS, {"CC": "no-such-clang"}) as worker,
+        start.worker(frameworks.get("tinygrad"), runtime, THREADS, {"CC": "no-such-clang"}) as worker,
         pytest.raises(client.WorkerError, match="no-such-clang, which is not here: install clang") as raised,
     ):
         ask(worker, "total", "dense")

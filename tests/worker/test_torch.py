@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from passtime import sampling, workloads
+from passtime.catalog import sampling, workloads
 from passtime.runtimes import store
 from passtime.timeline import manifest
-from passtime.worker import client, launch, supervisor
+from passtime.worker import adapters
+from passtime.worker.driver import client, supervisor
 
 from .conftest import children_of, request_of, worker_command
 
@@ -47,7 +48,7 @@ def worker(request):
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "2",
-        "PASSTIME_TEST_ADAPTER": str(Path(launch.__file__).with_name("torch.py")),
+        "PASSTIME_TEST_ADAPTER": str(Path(adapters.__file__).with_name("torch.py")),
     }
     with supervisor.Worker(
         request.param, lambda socket: worker_command(CHECKING, socket, runtime.interpreter), environment

@@ -7,8 +7,8 @@ from fake import adapter as fake
 from fake import torch_on_gpu
 from fake.torch_on_gpu import BACKWARD_SECONDS, FORWARD_SECONDS, Gpu
 
-from passtime import sampling
-from passtime.worker import sampler
+from passtime.catalog import sampling
+from passtime.worker.inside import sampler
 
 from .conftest import request_of
 

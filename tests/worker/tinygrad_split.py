@@ -10,13 +10,13 @@ for name, places in (("passtime", []), ("passtime.worker", [FOLDER])):
     package = types.ModuleType(name)
     package.__path__ = places
     sys.modules[name] = package
-spec = importlib.util.spec_from_file_location("adapter", FOLDER + "/tinygrad.py")
+spec = importlib.util.spec_from_file_location("adapter", FOLDER + "/adapters/tinygrad.py")
 adapter = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(adapter)
 
 from tinygrad.helpers import GlobalCounters  # noqa: E402
 
-from passtime.worker.models import AVERAGE, BATCHNORM, CONV, DENSE, MAXPOOL, RELU, Layer  # noqa: E402
+from passtime.worker.inside.models import AVERAGE, BATCHNORM, CONV, DENSE, MAXPOOL, RELU, Layer  # noqa: E402
 
 LAYERS = [
     *(Layer(CONV, 4, 8, 3, padding=1, has_bias=False), Layer(BATCHNORM, 8, 8), Layer(RELU)),

@@ -1,1 +1,1 @@
-"""MEASURING FOR A VERDICT: two releases in turn, until each pass is settled or the time is spent."""
+"""What drives measurements: two releases in turn, parity, and what is said of them."""

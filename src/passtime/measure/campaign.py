@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from passtime.measure.take import Item, Taken
-from passtime.verdict import judge
-from passtime.verdict.judge import LOOKS, Change
+from passtime.catalog.place import Item
+from passtime.measure.take import Taken
+from passtime.stats import judge
+from passtime.stats.judge import LOOKS, Change
 
 # An item and one of its passes.
 Row = tuple[Item, str]

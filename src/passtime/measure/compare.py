@@ -11,20 +11,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from passtime import frameworks, sampling, stored
-from passtime.asv_plugin.project import Project, land
-from passtime.asv_plugin.results import KeptResults
+from passtime.asv.project import Project, land
+from passtime.asv.results import KeptResults
+from passtime.catalog import frameworks, sampling
+from passtime.catalog.place import Item, Place
 from passtime.errors import PasstimeError
+from passtime.measure import report
 from passtime.measure.campaign import Campaign, Row, Step
-from passtime.measure.take import Item, Taken, take
-from passtime.parity.compare import Parity, check_all
-from passtime.parity.record import UNCHECKED, Record
+from passtime.measure.parity import check_all
+from passtime.measure.take import Taken, take
+from passtime.results import stored
+from passtime.results.parity import UNCHECKED, Parity, Record
+from passtime.results.sessions import PAIR, STARTED_AT, WORKER, said_of_release
 from passtime.runtimes import store
-from passtime.sessions import PAIR, STARTED_AT, WORKER, said_of_release
+from passtime.stats import judge
 from passtime.timeline.manifest import Release
-from passtime.verdict import judge, report
-from passtime.worker import client, protocol
-from passtime.worker.supervisor import Worker
+from passtime.worker import protocol
+from passtime.worker.driver import client, cores, start
+from passtime.worker.driver.supervisor import Worker
 
 
 def compare(
@@ -47,12 +51,12 @@ def compare(
     releases = [base, other]
     runtimes = [store.ensure(release, progress.print) for release in releases]
     project = Project(root, machine=machine)
-    threads = sampling.threads()
+    threads = cores.threads()
     with ExitStack() as workers:
         sides = [
             _Side(
                 release,
-                workers.enter_context(frameworks.get(release.framework).worker(runtime, threads)),
+                workers.enter_context(start.worker(frameworks.get(release.framework), runtime, threads)),
                 project.results_to_extend(release),
             )
             for release, runtime in zip(releases, runtimes, strict=True)
@@ -177,7 +181,7 @@ def _pairs(
     base, other = (by_name[release.name].times for release in releases)
     for item, names in rows.items():
         for name in names:
-            place = (item.workload, item.device, name)
+            place = Place(item.workload, item.device, name)
             if place not in base or place not in other:
                 continue
             version = project.cells[item.workload, item.device, item.session][f"time_{name}"][0]["version"]
@@ -211,7 +215,7 @@ def _shown(campaign: Campaign, steps: Iterator[Step], budget_seconds: float, con
 def _report(
     root: Path, machine: str, releases: list[Release], rows: dict[Item, tuple[str, ...]], margin: float
 ) -> report.Report:
-    asked = {(item.workload, item.device, name) for item, names in rows.items() for name in names}
+    asked = {Place(item.workload, item.device, name) for item, names in rows.items() for name in names}
     everything = stored.read(root, machine)
     by_name = {one.release.name: one for one in everything}
     missing = [release.name for release in releases if release.name not in by_name]

@@ -8,26 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from passtime import benchmark, sampling, workloads
-from passtime.worker import client, protocol
-from passtime.worker.protocol import SESSIONS
-from passtime.worker.supervisor import Worker
-
-
-@dataclass(frozen=True)
-class Item:
-    """What one session measures: a workload on a device, in training or in inference."""
-
-    workload: str
-    device: str
-    session: str
-
-    @property
-    def passes(self) -> tuple[str, ...]:
-        return SESSIONS[self.session]
-
-    def __str__(self) -> str:
-        return f"{self.workload} {self.session} on {self.device}"
+from passtime.catalog import requests, sampling, workloads
+from passtime.catalog.place import Item
+from passtime.worker import protocol
+from passtime.worker.driver import client, cores
+from passtime.worker.driver.supervisor import Worker
 
 
 @dataclass(frozen=True)
@@ -55,15 +40,15 @@ def take(worker: Worker, item: Item, policy: Mapping[str, float]) -> Taken:
     fields = {
         **workloads.request_fields(item.workload, item.device),
         **policy,
-        "threads": sampling.threads(),
+        "threads": cores.threads(),
     }
     started_at, started = datetime.now(timezone.utc), time.monotonic()
     replies = {}
-    for method, (request, name) in benchmark.REQUESTS.items():
+    for method, (request, name) in requests.REQUESTS.items():
         if name in item.passes:
             asked = {"request": request, "pass": name, **fields}
             try:
-                replies[method] = client.ask(worker.address, asked, benchmark.PassBenchmark.timeout)
+                replies[method] = client.ask(worker.address, asked, sampling.SESSION_SECONDS)
             except client.WorkerError as error:
                 if request != "memory" or error.kind != protocol.UNAVAILABLE:
                     raise

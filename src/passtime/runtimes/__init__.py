@@ -1,0 +1,1 @@
+"""WHERE a release lives: installed in a folder of its own, adopted, found again, removed."""

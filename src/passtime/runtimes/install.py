@@ -24,7 +24,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from passtime import frameworks, uv
+from passtime import uv
+from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import interpreters
 from passtime.timeline.manifest import AT, GIT, Release

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from passtime import frameworks
+from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import install
 from passtime.timeline.manifest import AT, GIT, Release

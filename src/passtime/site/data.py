@@ -22,15 +22,18 @@ from asv.config import Config
 from asv.machine import Machine
 from asv.util import load_json
 
-from passtime import places, stored, uncertainty
-from passtime.parity.record import Record
-from passtime.stored import Measured, Place, Stored
-from passtime.tables.formats import machine_title
-from passtime.tables.table import LAYERS, MODELS
+from passtime import places
+from passtime.catalog.place import PASSES, Place
+from passtime.cli.tables_formats import machine_title
+from passtime.measure import report
+from passtime.results import stored
+from passtime.results.parity import Record
+from passtime.results.stored import Measured, Stored
+from passtime.results.tables import LAYERS, MODELS
+from passtime.stats import judge, uncertainty
+from passtime.stats.uncertainty import Prior
 from passtime.timeline import repository
 from passtime.timeline.manifest import Release
-from passtime.uncertainty import Prior
-from passtime.verdict import judge, report
 
 FOLDER = "data"
 
@@ -62,7 +65,7 @@ def write(root: Path, html: Path) -> None:
         "releases": [_release(one, commits[one.name]) for one in ordered],
         "models": MODELS,
         "layers": LAYERS,
-        "passes": stored.PASSES,
+        "passes": PASSES,
         "quantiles": quantiles(judge.LEVEL),
         "looks": {look: quantiles(judge.level_of_look(look)) for look in looks},
     }

@@ -1,0 +1,1 @@
+"""WHICH releases there are, and the git repository that stands for them."""

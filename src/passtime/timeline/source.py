@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from passtime import frameworks, places
+from passtime import places
+from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.timeline import local, manifest
 from passtime.timeline.manifest import Release

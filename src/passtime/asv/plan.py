@@ -1,0 +1,95 @@
+"""What is to be measured of a release: which cells, and how many rounds of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from asv import util
+from asv.benchmarks import Benchmarks
+
+from passtime.asv.results import KeptResults
+from passtime.results.sessions import QUICK, Cell, cells_of
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user asked for: which cells to leave alone, and what to do with the others.
+
+    `skip_measured` leaves alone what is complete or not available, and completes what an interrupt left with fewer
+    rounds than it should have; `skip_failed` what failed at the last attempt. `rounds` overrides each benchmark's.
+    """
+
+    skip_measured: bool = False
+    skip_failed: bool = False
+    append: bool = False
+    quick: bool = False
+    rounds: int | None = None
+
+
+@dataclass
+class Plan:
+    """The rounds left of each cell, in the order of measuring.
+
+    `appending` cells add to samples that are there; `total` is what was left at first.
+    """
+
+    rounds: dict[Cell, int] = field(default_factory=dict)
+    appending: set[Cell] = field(default_factory=set)
+    not_available: list[Cell] = field(default_factory=list)
+    total: list[Cell] = field(default_factory=list)
+
+    def left(self) -> list[Cell]:
+        """Each cell as often as it is still to be measured."""
+        return [cell for cell, rounds in self.rounds.items() for _ in range(rounds)]
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether something of it was measured, or failed."""
+        return len(self.left()) < len(self.total)
+
+    def leave_out(self) -> int:
+        """Leaves out all that is left; returns how much that is."""
+        left = len(self.left())
+        self.rounds = dict.fromkeys(self.rounds, 0)
+        return left
+
+    def leave_out_devices(self, benchmarks: Benchmarks, devices: Collection[str]) -> None:
+        """What runs on a device that the release does not see here is not available; that takes no measurement."""
+        for cell, rounds in self.rounds.items():
+            names = benchmarks[cell.benchmark]["param_names"]
+            if rounds and "device" in names and cell.params[names.index("device")] not in devices:
+                self.rounds[cell] = 0
+                self.not_available.append(cell)
+
+
+def make(benchmarks: Benchmarks, results: KeptResults, choice: Choice) -> Plan:
+    """The plan for a release: asv's selection of benchmarks and parameters, less what the choice leaves alone."""
+    plan = Plan()
+    cells = [
+        (cell, benchmark)
+        for name, benchmark in benchmarks.items()
+        for cell in cells_of(benchmark)
+        if benchmarks.benchmark_selection[name] is None or cell.index in benchmarks.benchmark_selection[name]
+    ]
+    for cell, benchmark in sorted(cells, key=lambda pair: _order(pair[0])):
+        stored = results.value(benchmark, cell)
+        sessions = results.sessions.of(cell, benchmark["version"])
+        if not choice.quick and any(QUICK in session for session in sessions):
+            stored = None  # not measured in earnest yet
+        rounds, append = choice.rounds or int(benchmark.get("rounds", 1)), choice.append
+        if choice.skip_failed and results.sessions.failed(cell):
+            rounds = 0
+        elif choice.skip_measured and stored is not None:
+            # A value without sessions is not available, or was measured before there were any: it is complete.
+            rounds, append = max(0, rounds - len(sessions)) if sessions else 0, True
+        plan.rounds[cell] = rounds
+        if append and not util.is_na(stored):
+            plan.appending.add(cell)
+    return plan
+
+
+def _order(cell: Cell) -> tuple[str, int, str]:
+    """The cells of one workload follow one another: one session of the worker answers several."""
+    group, _, method = cell.benchmark.rpartition(".")
+    return group, cell.index, method

@@ -1,0 +1,27 @@
+"""All that touches asv's inside. Pinned with asv and asv_runner; `tests/asv_plugin` fails when asv changes under it.
+
+asv finds by itself, as subclasses: our environment (environment.py) and our repository (repo.py). What it does not
+offer to replace is replaced here, by name, and each replacement says what asv does and why that loses something:
+
+- commands.py: what happens before a command: the timeline is built, options are filled in, failures become one line;
+- suite.py:    runtimes are installed before the first measurement, and finding the benchmarks needs no release;
+- lean.py:     what a benchmark's process does not import;
+- runner.py:   what is measured, cell by cell, and how much is left;
+- budget.py, need.py: when it ends where time is bounded, and where what is left of the time goes;
+- results.py:  what is kept of it;
+- survey.py:   what a run would measure, for commands that are not asv's;
+- comparing.py: what `asv compare` lists;
+- machine.py:  what this computer is called.
+"""
+
+from __future__ import annotations
+
+from passtime.asv import commands, environment, repo
+from passtime.asv.publishing import doubtful, front, measured, offline
+
+__all__ = ["commands", "doubtful", "environment", "front", "measured", "offline", "repo", "setup"]
+
+
+def setup() -> None:
+    """Called by asv once it has read asv.conf.json, before it runs a command."""
+    commands.install()

@@ -1,0 +1,296 @@
+"""How a release is measured: in place of asv's `run_benchmarks` and `skip_benchmarks`.
+
+asv runs a benchmark with all its parameters, and skips, fails and stores it as a whole. Here the cell (a benchmark
+with one combination of its parameters) is the unit of all four.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from asv import runner, util
+from asv.benchmarks import Benchmarks
+from asv.console import log
+from asv.runner import BenchmarkResult
+from asv_runner.statistics import compute_stats, get_err
+
+from passtime.asv import need, plan
+from passtime.asv.budget import Budget
+from passtime.asv.environment import PasstimeEnvironment
+from passtime.asv.results import KeptResults
+from passtime.errors import PasstimeError
+from passtime.results import pace as progress
+from passtime.results import stored
+from passtime.results.sessions import FAILURE, QUICK, STARTED_AT, WORKER, Cell, said_of_release
+from passtime.stats import uncertainty
+
+# --quick's attributes, as asv sets them.
+_QUICK_ATTRIBUTES = {"number": 1, "repeat": 1, "warmup_time": 0, "rounds": 1}
+
+# asv exits nonzero when an error code is left, by whatever name.
+_RELEASE = "<release>"
+
+
+class Runner:
+    """One `asv run`: what was chosen, and what has been done of it, release by release.
+
+    `results` is the folder of all machines' results: how long cells took there says how much is left. With a `budget`
+    no session is begun once it is spent, and what is left of it when all is measured goes where it is needed most.
+    """
+
+    def __init__(
+        self, results: Path, skip_measured: bool = False, skip_failed: bool = False, budget: Budget | None = None
+    ) -> None:
+        self._skip_measured = skip_measured
+        self._skip_failed = skip_failed
+        self._budget = budget
+        self._turns_of_a_release = 1
+        self._plans: dict[str, plan.Plan] = {}  # by commit; with --interleave-rounds a release has several turns
+        self._estimate = progress.Estimate(results)
+
+    def run_benchmarks(
+        self,
+        benchmarks: Benchmarks,
+        env: PasstimeEnvironment,
+        results: KeptResults,
+        show_stderr: bool = False,
+        quick: bool = False,
+        profile: bool = False,
+        extra_params: dict | None = None,
+        record_samples: bool = False,
+        append_samples: bool = False,
+        run_rounds: list[int] | None = None,
+        launch_method: str | None = None,
+    ) -> KeptResults:
+        """Measures a release's cells: all their rounds, or of --interleave-rounds the one whose turn it is.
+
+        The arguments are asv's. Samples are recorded whatever it says: they are small, and comparing takes them.
+        """
+        assert env.release is not None
+        attributes = {**(extra_params or {}), **(_QUICK_ATTRIBUTES if quick else {})}
+        choice = plan.Choice(self._skip_measured, self._skip_failed, append_samples, quick, attributes.get("rounds"))
+        if self._budget is not None:
+            self._turns_of_a_release = max(self._turns_of_a_release, *(run_rounds or [1]))
+            self._budget.begin_turn(env.release_count * self._turns_of_a_release)
+        # A process for each benchmark, never a fork server: its variables say which worker to ask.
+        spawner = runner.get_spawner(env, benchmarks.benchmark_dir, "spawn")
+        measuring = _Measuring(env, results, spawner, attributes, quick, show_stderr)
+        with log.indent():
+            try:
+                todo = self._plans.get(results.commit_hash) or self._make_plan(benchmarks, env, results, choice)
+                most = max(todo.rounds.values(), default=0)
+                for round_ in run_rounds or range(most, 0, -1):
+                    # What a worker happens to get, above all where its memory lies, all its sessions share.
+                    env.stop_workers(but=None if todo.is_begun else env.release.name)
+                    if run_rounds is None and most > 1:
+                        log.info(f"Round {most - round_ + 1} of {most}")
+                    self._measure_round(round_, todo, benchmarks, measuring, env)
+                if self._budget is not None and (run_rounds is None or 1 in run_rounds):
+                    self._measure_more(todo, benchmarks, measuring, env, results)
+            except PasstimeError as error:
+                # Without its worker nothing of this release can be measured; the others go on.
+                log.error(str(error))
+                self._give_up(results)
+        results.errcode.update(measuring.errcodes)
+        if measuring.measured or measuring.failed:
+            log.info(measuring.summary())
+        return results
+
+    def skip_benchmarks(self, benchmarks: Benchmarks, env: PasstimeEnvironment, results: KeptResults) -> KeptResults:
+        """Skips a release that could not be installed: asv would overwrite all that is stored of it with null."""
+        assert env.release is not None
+        log.warning(f"{env.release.name} is skipped: it is not installed, as said above")
+        if self._budget is not None:
+            self._budget.skip_turn()
+        self._give_up(results)
+        return results
+
+    def _give_up(self, results: KeptResults) -> None:
+        self._plans[results.commit_hash] = plan.Plan()
+        results.errcode[_RELEASE] = 1
+
+    def _make_plan(
+        self, benchmarks: Benchmarks, env: PasstimeEnvironment, results: KeptResults, choice: plan.Choice
+    ) -> plan.Plan:
+        made = plan.make(benchmarks, results, choice)
+        there = sum(rounds == 0 for rounds in made.rounds.values())
+        if made.left():
+            made.leave_out_devices(benchmarks, env.worker().hello["devices"])
+            for name, benchmark in benchmarks.items():
+                results.put_not_available(benchmark, [cell for cell in made.not_available if cell.benchmark == name])
+            results.keep()
+        made.total = made.left()
+        self._plans[results.commit_hash] = made
+        counts = {"to measure": len(made.total), "not available here": len(made.not_available), "left alone": there}
+        log.info(", ".join(f"{count} {what}" for what, count in counts.items() if count))
+        return made
+
+    def _measure_round(
+        self, round_: int, todo: plan.Plan, benchmarks: Benchmarks, measuring: _Measuring, env: PasstimeEnvironment
+    ) -> None:
+        begun = set()
+        for cell in [cell for cell, rounds in todo.rounds.items() if rounds >= round_]:
+            # What the worker has measured already is taken from it.
+            if self._is_spent() and need.session_of(cell) not in begun:
+                continue
+            log.set_nitems(len(self._left(env)))
+            log.info(str(cell))
+            started = time.monotonic()
+            outcome, failure = measuring.measure(benchmarks[cell.benchmark], cell, append=cell in todo.appending)
+            if failure is None:
+                todo.rounds[cell] -= 1
+                todo.appending.add(cell)
+                begun.add(need.session_of(cell))
+            else:
+                todo.rounds[cell] = 0  # what failed is not tried again in the same run
+            self._estimate.add(cell, time.monotonic() - started)
+            log.step()
+            left = self._left(env)
+            log.add(f"  {outcome}  ({self._estimate(left)})" if left else f"  {outcome}")
+            if failure is not None:
+                _tell(cell, failure)
+
+    def _measure_more(
+        self,
+        todo: plan.Plan,
+        benchmarks: Benchmarks,
+        measuring: _Measuring,
+        env: PasstimeEnvironment,
+        results: KeptResults,
+    ) -> None:
+        """Sessions beyond the plan, each where it is needed most, until none is needed or the budget is spent."""
+        assert env.release is not None
+        if self._is_spent():
+            left_out = todo.leave_out()
+            log.info(f"The budget is spent: {left_out} of {len(todo.total)} are left out")
+            return
+        # What --quick takes is kept nowhere beside real samples.
+        sessions = {} if measuring.quick else need.timed(cell for cell in todo.rounds if cell in todo.appending)
+        others = need.of_others(results.params["machine"], env.release.name) if sessions else []
+        while not self._is_spent():
+            times = stored.times(results, results.sessions)
+            greatest = need.greatest(sessions, times, uncertainty.usual([*others, times]))
+            if greatest is None:
+                break
+            session, half_width = greatest
+            env.stop_workers()  # as for a round: a session of another worker tells more
+            log.info(f"{' '.join(session)} once more: the widest interval, ± {100 * half_width:.1f} %")
+            for cell in sessions[session]:
+                log.info(str(cell))
+                outcome, failure = measuring.measure(benchmarks[cell.benchmark], cell, append=True)
+                log.add(f"  {outcome}")
+                if failure is not None:
+                    _tell(cell, failure)
+                    del sessions[session]
+                    break
+
+    def _is_spent(self) -> bool:
+        return self._budget is not None and self._budget.is_spent()
+
+    def _left(self, env: PasstimeEnvironment) -> list[Cell]:
+        """What is still to be measured in this run, the releases to come taken to be like the largest so far."""
+        plans = self._plans.values()
+        typical = max((one.total for one in plans), key=len, default=[])
+        to_come = max(0, env.release_count - len(plans))
+        return [*(cell for one in plans for cell in one.left()), *typical * to_come]
+
+
+class _Measuring:
+    """Measures cells of one release, and keeps what comes of it."""
+
+    def __init__(
+        self,
+        env: PasstimeEnvironment,
+        results: KeptResults,
+        spawner: runner.Spawner,
+        attributes: dict[str, Any],
+        quick: bool,
+        show_stderr: bool,
+    ) -> None:
+        self._env = env
+        self._results = results
+        self._spawner = spawner
+        self._attributes = attributes
+        self.quick = quick
+        self._show_stderr = show_stderr
+        self._started = time.monotonic()
+        self.measured = self.failed = 0
+        self.errcodes: dict[str, int] = {}
+
+    def measure(self, benchmark: dict, cell: Cell, append: bool) -> tuple[str, str | None]:
+        """One round of one cell: what came of it, for the reader, and why it failed, if it did.
+
+        Raises PasstimeError when there is no worker any more, KeyboardInterrupt at an interrupt.
+        """
+        assert self._env.release is not None
+        started_at, started = datetime.now(timezone.utc), time.monotonic()
+        worker = self._env.worker().identity
+        measured = self._run(benchmark, cell)
+        line = {
+            "benchmark": cell.benchmark,
+            "version": benchmark["version"],
+            "params": list(cell.params),
+            **said_of_release(self._env.release),
+            STARTED_AT: started_at.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - started, 2),
+            WORKER: worker,
+            **({QUICK: True} if self.quick else {}),
+        }
+        if measured.result[cell.index] is None:
+            failure = _reason(measured)
+            self._results.put_failure(benchmark, cell, measured, {**line, FAILURE: failure}, started_at)
+            self.failed += 1
+            self.errcodes[cell.benchmark] = measured.errcode or 1
+            if self._show_stderr:
+                log.error(measured.stderr)
+            return "failed", failure
+        not_available = util.is_na(measured.result[cell.index])
+        sessions = [] if not_available else [{**line, **reply} for reply in self._env.sessions or [{}]]
+        self._results.put(benchmark, cell, measured, sessions, started_at=started_at, append=append)
+        self.measured += 1
+        return _shown(benchmark, cell, measured), None
+
+    def summary(self) -> str:
+        taken = progress.duration(time.monotonic() - self._started)
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.measured} measured{failed}, in {taken}"
+
+    def _run(self, benchmark: dict, cell: Cell) -> BenchmarkResult:
+        # asv heeds `-a timeout=` only where the benchmark sets none.
+        timeout = self._attributes.get("timeout") or benchmark.get("timeout") or self._env.default_timeout
+        try:
+            return runner.run_benchmark(
+                {**benchmark, "timeout": timeout},
+                self._spawner,
+                profile=False,
+                selected_idx={cell.index},
+                extra_params=self._attributes,
+            )
+        except util.UserError:
+            if self._spawner.interrupted:  # asv's words for it say nothing of what is kept
+                raise KeyboardInterrupt from None
+            raise
+
+
+def _tell(cell: Cell, failure: str) -> None:
+    with log.indent():
+        log.error(f"{cell}: {failure}")
+
+
+def _shown(benchmark: dict, cell: Cell, measured: BenchmarkResult) -> str:
+    value, samples = measured.result[cell.index], measured.samples[cell.index]
+    if samples is None:
+        return util.human_value(value, benchmark["unit"])
+    median, stats = compute_stats(samples, measured.number[cell.index])
+    return util.human_value(median, benchmark["unit"], err=get_err(median, stats))
+
+
+def _reason(failed: BenchmarkResult) -> str:
+    """The last line that the benchmark process wrote, which of a trace-back is the error."""
+    lines = [line.strip() for line in failed.stderr.splitlines() if line.strip()]
+    if not lines:
+        return f"the benchmark ended with exit status {failed.errcode} and said nothing"
+    return lines[-1].removeprefix("passtime.errors.PasstimeError: ").removeprefix("asv: ")

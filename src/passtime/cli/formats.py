@@ -1,0 +1,235 @@
+"""A report in the terminal, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from passtime.cli import terminal
+from passtime.measure.report import Report, Row
+from passtime.results.pace import duration
+from passtime.stats import judge
+from passtime.stats.judge import Change
+
+_STYLES = MappingProxyType({judge.SLOWER: "red", judge.FASTER: "green", judge.SAME: "bold", judge.CANNOT_TELL: "dim"})
+_COLUMNS = ("workload", "device", "pass", "{base}", "{other}", "change", "95 % interval", "can see", "verdict")
+_TEXTS = ("workload", "device", "pass", "verdict")
+
+
+def show(report: Report) -> None:
+    """Prints it to stdout, the largest changes first."""
+    table = Table(title=f"{report.base} to {report.other} on {report.machine}")
+    for heading in _headings(report):
+        table.add_column(heading, justify="left" if heading in _TEXTS else "right", no_wrap=True)
+    for row in _ordered(report):
+        *cells, verdict = _cells(row)
+        table.add_row(*cells, Text(verdict, _STYLES[row.verdict]))
+    if report.rows:
+        terminal.show(table)
+        terminal.show(_means(report))
+    for line in _notes(report):
+        click.echo(line)
+
+
+def markdown(report: Report) -> str:
+    """As for a pull request or a job's summary."""
+    out = io.StringIO()
+    out.write(f"## {report.base} to {report.other} on {report.machine}: {report.outcome}\n\n")
+    if report.rows:
+        _write_table(out, ["", *_means_headings(report)], _means_rows(report))
+        _write_table(out, _headings(report), [_cells(row) for row in _ordered(report)])
+    out.writelines(f"- {line}\n" for line in _notes(report))
+    return out.getvalue()
+
+
+def as_json(report: Report) -> str:
+    """For programs: times in seconds, changes as ratios; null for what no session tells."""
+    content = {
+        "machine": report.machine,
+        "base": report.base,
+        "other": report.other,
+        "margin": report.margin,
+        "outcome": report.outcome,
+        "rows": [
+            {
+                "workload": row.workload,
+                "device": row.device,
+                "pass": row.measured_pass,
+                "base_seconds": row.base.seconds,
+                "other_seconds": row.other.seconds,
+                **_json_change(row.change),
+                "verdict": row.verdict,
+                "seconds_apart": row.seconds_apart,
+                "doubts": list(row.doubts),
+            }
+            for row in report.rows
+        ],
+        "means": [
+            {
+                "of": of,
+                "device": device,
+                "pass": measured_pass,
+                "rows": count,
+                **_json_change(change),
+                "verdict": verdict,
+            }
+            for (of, device, measured_pass), (change, verdict, count) in report.means.items()
+        ],
+        "refused": [vars(one) for one in report.refused],
+        "differences": [vars(one) for one in report.differences],
+        "explanations": [
+            {
+                "workload": one.row.workload,
+                "device": one.row.device,
+                "pass": one.row.measured_pass,
+                "layers": [layer.workload for layer in one.layers],
+                "is_within_what_its_layers_did": one.is_within,
+                "least_share": round(one.least, 3),
+                "most_share": round(one.most, 3),
+            }
+            for one in report.explanations
+        ],
+    }
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def _json_change(change: Change) -> dict[str, float | None]:
+    values = {"ratio": change.ratio, "low": change.low, "high": change.high, "p_value": change.p_value,
+              "detectable": change.detectable}  # fmt: skip
+    is_certain = not math.isinf(change.error)
+    return {key: float(f"{value:.6g}") if is_certain or key == "ratio" else None for key, value in values.items()}
+
+
+def _headings(report: Report) -> list[str]:
+    return [heading.format(base=report.base, other=report.other) for heading in _COLUMNS]
+
+
+def _ordered(report: Report) -> list[Row]:
+    """Slower ones first, then faster ones, what cannot be told, and what is the same; the largest first."""
+    order = (judge.SLOWER, judge.FASTER, judge.CANNOT_TELL, judge.SAME)
+    return sorted(report.rows, key=lambda row: (order.index(row.verdict), -abs(math.log(row.change.ratio))))
+
+
+def _cells(row: Row) -> list[str]:
+    change = row.change
+    return [
+        row.workload,
+        row.device,
+        row.measured_pass,
+        _time(row.base.seconds),
+        _time(row.other.seconds),
+        _percent(change.ratio),
+        _interval(change),
+        "" if math.isinf(change.detectable) else _percent(1 + change.detectable),
+        row.verdict + (" *" if row.doubts else ""),
+    ]
+
+
+def shown(change: Change) -> str:
+    """A change with its interval, in words."""
+    return f"{_percent(change.ratio)} ({_interval(change)})"
+
+
+def _interval(change: Change) -> str:
+    return "unknown" if math.isinf(change.error) else f"{_percent(change.low)} to {_percent(change.high)}"
+
+
+def _time(seconds: float) -> str:
+    size, unit = next(((size, unit) for size, unit in ((1, "s"), (1e-3, "ms")) if seconds >= size), (1e-6, "µs"))
+    return f"{seconds / size:#.3g}".rstrip(".") + f" {unit}"
+
+
+def _percent(ratio: float) -> str:
+    percent = (ratio - 1) * 100
+    return f"{percent:+.1f} %" if abs(percent) < 9.95 else f"{percent:+.0f} %"
+
+
+def _means_headings(report: Report) -> list[str]:
+    return list(dict.fromkeys(measured_pass for _, _, measured_pass in report.means))
+
+
+def _means_rows(report: Report) -> list[list[str]]:
+    passes = _means_headings(report)
+    rows = []
+    for of, device in dict.fromkeys((of, device) for of, device, _ in report.means):
+        cells = [f"{of}, {device}, geometric mean"]
+        for measured_pass in passes:
+            mean = report.means.get((of, device, measured_pass))
+            cells.append("" if mean is None else f"{shown(mean[0])}: {mean[1]}")
+        rows.append(cells)
+    return rows
+
+
+def _means(report: Report) -> Table:
+    table = Table("", *_means_headings(report))
+    for row in _means_rows(report):
+        table.add_row(*row)
+    return table
+
+
+def _notes(report: Report) -> Iterator[str]:
+    """What stands beside the table: what it means, what else differs, what was refused."""
+    counts = [(verdict, sum(row.verdict == verdict for row in report.rows)) for verdict in _STYLES]
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts)
+    yield f"{report.outcome}: of {len(report.rows)} passes {said}"
+    yield (
+        "slower and faster: false discoveries held to 5 % over all rows; same: within "
+        f"{_percent(1 + report.margin)[1:]} at 95 %; can see: the slowdown that a row shows in 4 of 5 cases"
+    )
+    apart = [row.seconds_apart for row in report.rows if row.seconds_apart]
+    if apart:
+        yield (
+            f"one release after the other, {_range(min(apart), max(apart))} apart ({_passes(len(apart))}): what became "
+            "of the machine's speed meanwhile is in no interval; `passtime measure` takes two releases in turn"
+        )
+    for one in report.explanations:
+        layers = ", ".join(f"{layer.workload} {_percent(layer.change.ratio)}" for layer in one.layers)
+        where = "within" if one.is_within else "not within"
+        share = f"{one.least:.0%} to {one.most:.0%}" if round(one.most, 2) else "nothing"
+        yield (
+            f"{one.row.workload} {one.row.measured_pass} ({one.row.device}), {_percent(one.row.change.ratio)}: its "
+            f"layers account for {share} of that, which is {where} what they did: {layers}"
+        )
+    for difference in report.differences:
+        yield f"{difference.setting}: {difference.base}, then {difference.other} ({_passes(difference.rows)})"
+    for reason, places in _by_reason([(one.reason, one) for one in report.refused]).items():
+        names = dict.fromkeys(one.workload for one in places)
+        yield f"not compared, {_passes(len(places))} of {', '.join(names)}: {reason}"
+    for doubt, rows in _by_reason([(doubt, row) for row in report.rows for doubt in row.doubts]).items():
+        names = dict.fromkeys(row.workload for row in rows)
+        yield f"* {doubt} ({_passes(len(rows))} of {', '.join(names)})"
+
+
+def _passes(count: int) -> str:
+    return f"{count} pass{'es' * (count != 1)}"
+
+
+def _range(least_seconds: float, most_seconds: float) -> str:
+    least, most = duration(least_seconds), duration(most_seconds)
+    return least if least == most else f"{least} to {most}"
+
+
+def _by_reason(pairs: Sequence[tuple[str, Any]]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for reason, one in pairs:
+        found.setdefault(reason, []).append(one)
+    return found
+
+
+def _write_table(out: io.StringIO, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    out.write("| " + " | ".join(headings) + " |\n|" + "---|" * len(headings) + "\n")
+    out.writelines("| " + " | ".join(row) + " |\n" for row in rows)
+    out.write("\n")
+
+
+FORMATS: Mapping[str, Callable[[Report], str | None]] = MappingProxyType(
+    {"rich": show, "md": markdown, "json": as_json}
+)

@@ -1,0 +1,61 @@
+"""`passtime measure`: two releases in turn, until it is settled what is faster, slower or the same."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+from passtime import places
+from passtime.asv.commands import end_by_interrupt
+from passtime.asv.patterns import compiled
+from passtime.catalog import workloads
+from passtime.cli import formats
+from passtime.cli.options import Duration, machine_option
+from passtime.cli.verdict import EXITS
+from passtime.errors import PasstimeError
+from passtime.measure.compare import compare
+from passtime.timeline import manifest
+
+
+@click.command()
+@click.argument("base")
+@click.argument("other")
+@click.option("--bench", metavar="REGEX", help="Only these, as asv's: models.ResNet.time_total('resnet50', 'cpu').")
+@click.option("--device", type=click.Choice(workloads.DEVICES), help="Only this device.")
+@click.option("--budget", type=Duration(), default="20m", show_default=True, help="How long to measure, at the most.")
+@click.option("--margin", type=click.FloatRange(0, 100, min_open=True), default=2.0, show_default=True,
+              help="Percent within which a change counts as none.")  # fmt: skip
+@machine_option
+@click.option("--format", "form", type=click.Choice(list(formats.FORMATS)), default="rich", show_default=True)
+@click.pass_context
+def measure(
+    ctx: click.Context,
+    base: str,
+    other: str,
+    bench: str | None,
+    device: str | None,
+    budget: float,
+    margin: float,
+    machine: str | None,
+    form: str,
+) -> None:
+    """Measure BASE and OTHER in turn, spend the time where the verdict is open, and say what became of it.
+
+    What is measured is kept as asv's results, and the same command goes on from it. Exits as `passtime verdict`: 0 if
+    nothing is slower, 3 if something is, 4 if that cannot be told.
+    """
+    end_by_interrupt()
+    root = places.root()
+    known = manifest.load(root)
+    first, second = known.get(base), known.get(other)
+    if base == other:
+        raise PasstimeError(f"{base} against itself shows nothing: name two releases")
+    pattern = compiled(bench)
+    progress = Console(stderr=True)
+    made, failures = compare(root, first, second, pattern, device, budget, margin / 100, progress, machine)
+    text = formats.FORMATS[form](made)
+    if text is not None:
+        click.echo(text, nl=False)
+    if failures:
+        raise PasstimeError(f"{len(failures)} could not be measured: {'; '.join(failures)}")
+    ctx.exit(EXITS[made.outcome])

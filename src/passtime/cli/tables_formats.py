@@ -1,0 +1,168 @@
+"""The tables as text: Markdown in the form of the original, CSV and JSON for programs, rich for a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from rich.console import Console
+from rich.table import Column
+from rich.table import Table as RichTable
+
+from passtime.cli import terminal
+from passtime.results.parity import DIFFERS, UNCHECKED
+from passtime.results.stored import Measured
+from passtime.results.tables import Row, Table
+
+_TITLES = MappingProxyType(
+    {"forward": "Forward Pass", "backward": "Backward Pass", "total": "Total Time", "inference": "Inference"}
+)
+_PARITY_MARKS = MappingProxyType({UNCHECKED: " ?", DIFFERS: " ≠"})
+_DOUBT_MARK = " (!)"
+
+_LEGEND = MappingProxyType(
+    {
+        "±": "half the interquartile range of the samples",
+        _PARITY_MARKS[UNCHECKED]: "never shown to do the same work as the release in the workload's first row: "
+        "`passtime parity` checks it",
+        _PARITY_MARKS[
+            DIFFERS
+        ]: "does other work than the release in the workload's first row, as `passtime parity` found",
+        _DOUBT_MARK: "doubtful: `--format json` says why; for the tables of 2018, docs/history-2018.md",
+    }
+)
+
+
+def markdown(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
+    """Each table under a heading that names the device; the best of a workload's releases is bold."""
+    return "\n".join(_markdown(table, machine) for table in tables) + _legend(tables, "\n{mark} {meaning}  \n")
+
+
+def _markdown(table: Table, machine: Mapping[str, str]) -> str:
+    titles = [table.kind, "Framework", *(_TITLES[name] for name in table.passes)]
+    lines = [
+        f"## {table.device.upper()} USED --- {machine_title(table.device, machine)}",
+        f"|{'|'.join(titles)}|",
+        f"|{'|'.join([':---:'] * len(titles))}|",
+    ]
+    for row, is_first in _with_first(table.rows):
+        cells = [_shown(time, table, "**{}**" if name in row.best else "{}") for name, time in _timed(row, table)]
+        lines.append(f"|{row.workload if is_first else ''}|{_release(row)}|{'|'.join(cells)}|")
+    return "".join(line + "\n" for line in lines)
+
+
+def machine_title(device: str, machine: Mapping[str, str]) -> str:
+    """What a heading says of the machine: its GPU, or its CPU and how many of them."""
+    if device == "gpu":
+        return machine.get("gpu") or machine["machine"]
+    cpus = machine.get("num_cpu", "unknown")
+    return machine["cpu"] + (f", {cpus} CPUs" if cpus.isdigit() else "")
+
+
+def rich(tables: Sequence[Table], machine: Mapping[str, str]) -> None:
+    """Prints the tables to stdout, as wide as the terminal."""
+    for table in tables:
+        columns = [Column(_TITLES[name], justify="right", no_wrap=True) for name in table.passes]
+        shown = RichTable(
+            Column(table.kind, no_wrap=True),
+            Column("Release", no_wrap=True),
+            *columns,
+            title=f"{table.device.upper()}: {machine_title(table.device, machine)}",
+        )
+        for number, (row, is_first) in enumerate(_with_first(table.rows)):
+            if is_first and number:
+                shown.add_section()
+            cells = [
+                _shown(time, table, "[bold]{}[/]" if name in row.best else "{}") for name, time in _timed(row, table)
+            ]
+            shown.add_row(row.workload if is_first else "", _release(row), *cells)
+        terminal.show(shown)
+    Console(highlight=False).print(_legend(tables, "{mark} {meaning}\n").strip(), markup=False)
+
+
+def as_csv(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
+    """A line per time, in seconds; empty where nothing was measured, n/a where it cannot be."""
+    written = io.StringIO()
+    records = _records(tables, machine)
+    writer = csv.DictWriter(written, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerow({**record, "doubts": "; ".join(record["doubts"])})
+    return written.getvalue()
+
+
+def as_json(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
+    """A list of the records that CSV has as lines; null where nothing was measured, "n/a" where it cannot be."""
+    return json.dumps(_records(tables, machine), indent=1) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Table], Mapping[str, str]], str | None]] = MappingProxyType(
+    {"md": markdown, "csv": as_csv, "json": as_json, "rich": rich}
+)
+
+
+def _records(tables: Sequence[Table], machine: Mapping[str, str]) -> list[dict]:
+    return [
+        {
+            "machine": machine["machine"],
+            "device": table.device,
+            "workload": row.workload,
+            "release": row.release,
+            "pass": measured_pass,
+            "seconds": None if time is None else time.seconds if time.is_available else "n/a",
+            "spread_seconds": time.spread_seconds if time is not None else None,
+            "best": measured_pass in row.best,
+            "parity": row.parity,
+            "doubts": list(time.doubts) if time is not None else [],
+        }
+        for table in tables
+        for row in table.rows
+        for measured_pass, time in _timed(row, table)
+    ]
+
+
+def _timed(row: Row, table: Table) -> list[tuple[str, Measured | None]]:
+    return list(zip(table.passes, row.times, strict=True))
+
+
+def _with_first(rows: Sequence[Row]) -> list[tuple[Row, bool]]:
+    """Each row, and whether it is its workload's first."""
+    before = [None, *(row.workload for row in rows)]
+    return [(row, row.workload != above) for row, above in zip(rows, before, strict=False)]
+
+
+def _release(row: Row) -> str:
+    return row.release + _PARITY_MARKS.get(row.parity, "")
+
+
+def _shown(time: Measured | None, table: Table, value_form: str) -> str:
+    if time is None:
+        return ""
+    if not time.is_available:
+        return "n/a"
+    value, spread = time.seconds * table.units_per_second, ""
+    if time.spread_seconds is None:
+        number = f"{value:.10g}"  # all its digits: they were somebody's choice
+    else:
+        half = time.spread_seconds * table.units_per_second
+        # To the second digit of the spread; four digits of the value at the most, three at the least.
+        decimals = 1 - math.floor(math.log10(half)) if half > 0 else 9
+        leading = math.floor(math.log10(value))
+        decimals = max(0, 2 - leading, min(decimals, 3 - leading))
+        number, spread = f"{value:.{decimals}f}", f" ± {half:.2g}"
+    return value_form.format(f"{number} {table.unit}") + spread + (_DOUBT_MARK if time.doubts else "")
+
+
+def _legend(tables: Sequence[Table], form: str) -> str:
+    rows = [row for table in tables for row in table.rows]
+    times = [time for row in rows for time in row.times if time is not None]
+    used = {
+        "±": any(time.spread_seconds is not None for time in times),
+        **{mark: any(row.parity == state for row in rows) for state, mark in _PARITY_MARKS.items()},
+        _DOUBT_MARK: any(time.doubts for time in times),
+    }
+    return "".join(form.format(mark=mark.strip(), meaning=_LEGEND[mark]) for mark in used if used[mark])

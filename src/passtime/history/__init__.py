@@ -1,1 +1,0 @@
-"""WHAT was measured before passtime: tables of others, imported as results."""

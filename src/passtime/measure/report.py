@@ -1,0 +1,299 @@
+"""Two releases on one machine: what can be compared, what cannot and why, and what stands beside a change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from passtime.catalog import workloads
+from passtime.catalog.place import PASSES, Place
+from passtime.results.parity import DIFFERS, UNCHECKED, Record
+from passtime.results.stored import ONE_WORKER, Measured, Stored
+from passtime.stats import judge, uncertainty
+from passtime.stats.judge import Change
+from passtime.stats.uncertainty import Prior
+
+NO_SAMPLES = "no samples are stored"
+
+_PARITY = {
+    DIFFERS: "they do not do the same work, `passtime parity` found",
+    UNCHECKED: "never shown to do the same work: `passtime parity` checks it",
+}
+
+# What differs from session to session, is a doubt of its own, or says which release it is: no setting that could
+# explain a change. Of a name with a dot, such as event_seconds.total, it is the part before it.
+_NO_SETTINGS = frozenset(
+    {
+        *("framework", "framework_version", "git_version", "load", "busy_cpus", "others_cpus", "warmup_passes"),
+        *("page_faults_per_pass", "collection_seconds_per_pass", "allocated_bytes_per_pass", "parameters"),
+        *("input_shape", "output_shape", "build_seconds", "warmup_seconds", "sampling_seconds", "session_seconds"),
+        *("event_seconds", "event_over_wall", "gpu_before", "gpu_after", "gpu_throttled"),
+    }
+)
+_PROVENANCE = "provenance."
+
+_MANY_PAGE_FAULTS = 100
+
+
+@dataclass(frozen=True)
+class Row:
+    """A workload's pass in both releases: `doubts` are reasons to believe it less."""
+
+    workload: str
+    device: str
+    measured_pass: str
+    base: Measured
+    other: Measured
+    change: Change
+    verdict: str
+    doubts: tuple[str, ...]
+
+    @property
+    def is_model(self) -> bool:
+        return self.workload in workloads.MODELS
+
+    @property
+    def seconds_apart(self) -> float:
+        """From the last session of the one release to the first of the other, by when they began.
+
+        0 where the two were measured in turn, or it was not recorded when.
+        """
+        one, two = self.base.began, self.other.began
+        if one is None or two is None:
+            return 0.0
+        return max((two[0] - one[1]).total_seconds(), (one[0] - two[1]).total_seconds(), 0.0)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What both have and yet cannot be compared."""
+
+    workload: str
+    device: str
+    measured_pass: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting or a library that was not the same in both, as recorded; on how many of the compared passes."""
+
+    setting: str
+    base: str
+    other: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A model's pass that changed, beside the changes of the layers that it is made of.
+
+    `least` and `most` bound the share of the change that these account for: the model's time is a sum over layers, so
+    if they were all there is, its ratio would lie between the smallest and the largest of theirs.
+    """
+
+    row: Row
+    layers: tuple[Row, ...]
+    is_within: bool
+
+    @property
+    def least(self) -> float:
+        return min(self._shares())
+
+    @property
+    def most(self) -> float:
+        return max(self._shares())
+
+    def _shares(self) -> list[float]:
+        whole = math.log(self.row.change.ratio)
+        return [min(max(math.log(layer.change.ratio) / whole, 0.0), 1.0) for layer in self.layers]
+
+
+@dataclass(frozen=True)
+class Report:
+    """`means` has the geometric mean of the models' and of the layers' changes by pass, and its verdict."""
+
+    machine: str
+    base: str
+    other: str
+    margin: float
+    rows: tuple[Row, ...]
+    refused: tuple[Refused, ...]
+    differences: tuple[Difference, ...]
+    means: Mapping[tuple[str, str, str], tuple[Change, str, int]]
+    explanations: tuple[Explanation, ...]
+
+    @property
+    def outcome(self) -> str:
+        """`worse` with a slower row, `not worse` where no row can be slower by more than the margin."""
+        if any(row.verdict == judge.SLOWER for row in self.rows):
+            return "worse"
+        if self.rows and all(row.verdict == judge.FASTER or row.change.high < 1 + self.margin for row in self.rows):
+            return "not worse"
+        return judge.CANNOT_TELL
+
+
+def make(
+    machine: str,
+    stored: Sequence[Stored],
+    base: Stored,
+    other: Stored,
+    record: Record,
+    *,
+    margin: float,
+    is_wanted: Callable[[Place, Measured], bool] = lambda place, time: True,
+) -> Report:
+    """Judges all passes that both releases have on the machine; `stored` is all that is known of it."""
+    usual = uncertainty.usual(one.times for one in stored)
+    pairs: list[tuple[Place, Measured, Measured, Change]] = []
+    refused = []
+    for place in sorted((Place(*place) for place in base.times.keys() & other.times.keys()), key=_order):
+        one, two = base.times[place], other.times[place]
+        if not (one.is_available and two.is_available and is_wanted(place, one)):
+            continue
+        reason = _reason(base, other, place, record)
+        if reason:
+            refused.append(Refused(place.workload, place.device, place.measured_pass, reason))
+        else:
+            pairs.append((place, one, two, _change(one, two, place, usual)))
+    found = judge.verdicts([change for *_, change in pairs], margin)
+    rows = []
+    for (place, one, two, change), verdict in zip(pairs, found, strict=True):
+        doubts = list(_doubts(base.release.name, one, other.release.name, two))
+        if place[1] == "cpu" and verdict in (judge.FASTER, judge.SLOWER):
+            doubts += filter(None, [_memory_doubt(one, two)])
+        rows.append(Row(*place, one, two, change, verdict, tuple(doubts)))
+    return Report(
+        machine,
+        base.release.name,
+        other.release.name,
+        margin,
+        tuple(rows),
+        tuple(refused),
+        tuple(_differences(rows)),
+        _means(rows, margin),
+        tuple(_explanations(rows)),
+    )
+
+
+def _order(place: Place) -> tuple[int, int, int]:
+    workload, device, measured_pass = place
+    names = (*workloads.MODELS, *workloads.LAYERS)
+    position = names.index(workload) if workload in names else len(names)
+    return workloads.DEVICES.index(device), position, PASSES.index(measured_pass)
+
+
+def _reason(base: Stored, other: Stored, place: Place, record: Record) -> str:
+    """Why the two numbers cannot be compared, or nothing."""
+    workload, device, _ = place
+    state = record.between(base.release, other.release, workload, device)
+    if state in _PARITY:
+        return _PARITY[state]
+    versions = [{line.get("version") for line in one.times[place].provenance} or {None} for one in (base, other)]
+    if versions[0] != versions[1]:
+        return "measured by different versions of the benchmark: measure both again"
+    return ""
+
+
+def _change(one: Measured, two: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior | None]) -> Change:
+    """From the sessions that were measured in turn, where there are such; else from how sessions differ here."""
+    pairs = medians_of_pairs(one, two)
+    if len(pairs) > 1:
+        return judge.change_of_pairs(pairs)
+    errors = (_error(time, place, usual) for time in (one, two))
+    return judge.change(one.seconds, two.seconds, *errors)
+
+
+def medians_of_pairs(one: Measured, two: Measured) -> list[tuple[float, float]]:
+    """The medians, in seconds, of the sessions that two releases were measured in in turn, in the order taken."""
+    ours, theirs = one.pairs, two.pairs
+    return [(median(ours[pair]), median(theirs[pair])) for pair in ours if pair in theirs]
+
+
+def _error(time: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior | None]) -> uncertainty.LogError | None:
+    prior = usual.get(uncertainty.kind(place))
+    return uncertainty.log_error(time.sessions, prior) if time.sessions and prior is not None else None
+
+
+def _doubts(base: str, one: Measured, other: str, two: Measured) -> Iterator[str]:
+    for name, time in ((base, one), (other, two)):
+        yield from (f"{name}: {doubt}" for doubt in time.doubts)
+        if time.has_one_worker:
+            yield f"{name}: {ONE_WORKER}"
+        if not time.sessions:
+            yield f"{name}: {NO_SAMPLES}"
+        elif len(time.sessions) == 1:
+            yield f"{name}: one session alone"
+
+
+def _memory_doubt(one: Measured, two: Measured) -> str | None:
+    """What the kernel gives and takes back differs from process to process: docs/decisions/0013."""
+    if one.page_faults is None or two.page_faults is None:
+        return "page faults were not recorded in both: memory that is taken anew may explain it"
+    fewer, more = sorted((one.page_faults, two.page_faults))
+    if more > max(_MANY_PAGE_FAULTS, 2 * fewer):
+        return "more than twice the page faults in one of them: memory that is taken anew may explain it"
+    return None
+
+
+def _differences(rows: Sequence[Row]) -> Iterator[Difference]:
+    found: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        ours, theirs = (_settings(time) for time in (row.base, row.other))
+        for setting in sorted(ours.keys() | theirs.keys()):
+            one, two = ours.get(setting, "not recorded"), theirs.get(setting, "not recorded")
+            if one != two:
+                found[setting, one, two] = found.get((setting, one, two), 0) + 1
+    for (setting, one, two), count in found.items():
+        yield Difference(setting, one, two, count)
+
+
+def _settings(time: Measured) -> dict[str, str]:
+    """What a time was measured under; of several values, if sessions differ, all."""
+    values: dict[str, set[str]] = {}
+    for line in time.provenance:
+        for key, value in line.items():
+            setting = key.removeprefix(_PROVENANCE)
+            if key.startswith(_PROVENANCE) and setting.partition(".")[0] not in _NO_SETTINGS:
+                values.setdefault(setting, set()).add(str(value))
+    return {setting: " or ".join(sorted(found)) for setting, found in values.items()}
+
+
+def _means(rows: Sequence[Row], margin: float) -> dict[tuple[str, str, str], tuple[Change, str, int]]:
+    """By kind, device and pass; each a verdict of its own."""
+    groups: dict[tuple[str, str, str], list[Change]] = {}
+    for row in rows:
+        groups.setdefault(("models" if row.is_model else "layers", row.device, row.measured_pass), []).append(
+            row.change
+        )
+    means = {key: judge.mean(changes) for key, changes in groups.items()}
+    found = judge.verdicts(list(means.values()), margin)
+    return {key: (means[key], verdict, len(groups[key])) for key, verdict in zip(means, found, strict=True)}
+
+
+def _explanations(rows: Sequence[Row]) -> Iterator[Explanation]:
+    """For each model's pass that changed: its layers, and whether their changes span the model's.
+
+    A model's time is a sum over its layers, so its ratio is a mean of theirs. Outside what its layers did, as far as
+    their intervals reach, the change comes from what no layer here stands for.
+    """
+    by_place = {(row.workload, row.device, row.measured_pass): row for row in rows}
+    for row in rows:
+        if row.is_model and row.verdict in (judge.FASTER, judge.SLOWER):
+            names = _layers_of(row.workload)
+            layers = tuple(
+                found for name in names if (found := by_place.get((name, row.device, row.measured_pass))) is not None
+            )
+            if layers:
+                low, high = min(one.change.low for one in layers), max(one.change.high for one in layers)
+                yield Explanation(row, layers, low <= row.change.ratio <= high)
+
+
+def _layers_of(model: str) -> list[str]:
+    """The layers that a model has, at the sizes that passtime times alone."""
+    if model in workloads.VGG_MODELS:
+        normalizations = list(workloads.NORMALIZATIONS) if model.endswith("_bn") else []
+        return ["conv3x3/1", *normalizations, "maxpool", "dense"]
+    return ["conv3x3/1", "conv3x3/2", *workloads.NORMALIZATIONS, "maxpool", "dense"]

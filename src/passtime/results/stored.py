@@ -1,0 +1,194 @@
+"""WHAT was measured: a machine's stored results, by release, workload, device and pass."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from asv import util
+from asv.results import Results
+
+from passtime import places
+from passtime.catalog.place import PASSES, Place
+from passtime.errors import PasstimeError
+from passtime.results.sessions import DOUBTS, IMPORTED, PAIR, REPAIR, SAMPLES, STARTED_AT, WORKER, Sessions, cells_of
+from passtime.timeline import manifest, repository
+from passtime.timeline.manifest import Release
+
+# A reason to believe a change of such a time less, not the time itself.
+ONE_WORKER = "its sessions had one worker, and how much workers differ is not in the interval"
+
+# More than this of a CPU went to other programs while it was measured: enough to slow a pass that uses all of them.
+_BUSY_CPUS = 0.1
+
+_PAGE_FAULTS = "provenance.page_faults_per_pass"
+_GPU_THROTTLED = "provenance.gpu_throttled"
+_BUILD = ("provenance.framework_version", "provenance.git_version")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A stored time: median seconds of a pass, its samples' quartiles and the samples, and what is doubtful in it.
+
+    `seconds` is NaN where the release or the machine cannot have it; without stored samples, as in tables of others,
+    `quartiles` is None and `sessions` empty. `sessions` has each session's samples, in seconds. `source` is the file
+    that an imported number is from, `provenance` what each session was measured under.
+    """
+
+    seconds: float
+    quartiles: tuple[float, float] | None = None
+    sessions: tuple[tuple[float, ...], ...] = ()
+    doubts: tuple[str, ...] = ()
+    source: str = ""
+    provenance: tuple[Mapping[str, Any], ...] = ()
+    benchmark: str = ""
+
+    @property
+    def is_available(self) -> bool:
+        return not math.isnan(self.seconds)
+
+    @property
+    def page_faults(self) -> float | None:
+        """In a pass, the median over sessions; None where not all have recorded it."""
+        found = [line[_PAGE_FAULTS] for line in self.provenance if _PAGE_FAULTS in line]
+        return statistics.median(found) if found and len(found) == len(self.provenance) else None
+
+    @property
+    def has_one_worker(self) -> bool:
+        """Whether its sessions shared one worker, as all did before workers had names: docs/decisions/0022."""
+        return bool(self.sessions) and not all(WORKER in line for line in self.provenance)
+
+    @property
+    def began(self) -> tuple[datetime, datetime] | None:
+        """When the first and the last of its sessions began; None where that was not recorded."""
+        found = [datetime.fromisoformat(line[STARTED_AT]) for line in self.provenance if STARTED_AT in line]
+        return (min(found), max(found)) if found else None
+
+    @property
+    def pairs(self) -> dict[str, tuple[float, ...]]:
+        """The samples of the sessions that were measured in turn with another release's, by the pair's name."""
+        if len(self.sessions) != len(self.provenance):
+            return {}
+        lines = zip(self.provenance, self.sessions, strict=True)
+        return {line[PAIR]: samples for line, samples in lines if PAIR in line}
+
+    @property
+    def spread_seconds(self) -> float | None:
+        """Half the interquartile range of the samples."""
+        return None if self.quartiles is None else (self.quartiles[1] - self.quartiles[0]) / 2
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What one release has on the machine. A place that was never measured is not in `times`."""
+
+    release: Release
+    times: Mapping[Place, Measured] = field(default_factory=dict)
+
+    @property
+    def devices(self) -> set[str]:
+        """The devices on which something was timed."""
+        return {device for (_, device, _), measured in self.times.items() if measured.is_available}
+
+
+def machines(root: Path) -> list[str]:
+    """The machines that have results."""
+    return sorted(path.parent.name for path in (root / "results").glob("*/machine.json"))
+
+
+def read(root: Path, machine: str) -> list[Stored]:
+    """What each release has on a machine, by date. Raises PasstimeError where it has nothing, or a file is damaged.
+
+    Results of what is no release any more, such as an own build whose entry was removed, are left out, and named on
+    stderr.
+    """
+    if machine not in machines(root):
+        there = ", ".join(machines(root)) or "none yet"
+        raise PasstimeError(f"no results of machine {machine}: there are {there}; `--machine` names one")
+    known = manifest.load(root)
+    timeline = places.timeline_repository(root)
+    repository.build(known, timeline)
+    names = {commit: name for name, commit in repository.tags(timeline).items()}
+    found = []
+    for path in sorted((root / "results" / machine).glob("*.json")):
+        if path.name != "machine.json":
+            try:
+                results = Results.load(str(path), machine_name=machine)
+            except util.UserError as error:  # it names the file
+                raise PasstimeError(f"{error}: {REPAIR}") from None
+            try:
+                sessions = Sessions.load_beside(results, path.with_suffix(".provenance.jsonl"))
+            except util.UserError as error:
+                raise PasstimeError(str(error)) from None
+            try:
+                name = names.get(results.commit_hash) or repository.release_name(timeline, results.commit_hash)
+                release = known.get(name)
+            except PasstimeError:
+                print(f"{path} is left out: it has results of a release that is not listed any more", file=sys.stderr)
+                continue
+            found.append(Stored(release, times(results, sessions)))
+    return sorted(found, key=lambda stored: stored.release.date)
+
+
+def times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
+    """What a release's results hold, of which `sessions` says what it was measured under."""
+    found = {}
+    for name, measured_pass in itertools.product(results.get_all_result_keys(), PASSES):
+        if not name.endswith(f".time_{measured_pass}"):
+            continue
+        params = results.get_result_params(name)
+        columns = (
+            results.get_result_value(name, params),
+            results.get_result_stats(name, params),
+            results.get_result_samples(name, params),
+        )
+        for cell, seconds, stats, samples in zip(cells_of({"name": name, "params": params}), *columns, strict=True):
+            if seconds is None:
+                continue
+            workload, device = cell.params
+            lines = sessions.of(cell)
+            found[Place(workload, device, measured_pass)] = Measured(
+                seconds,
+                (stats["q_25"], stats["q_75"]) if stats and stats.get("q_25") is not None else None,
+                tuple(_by_session(samples or (), lines)),
+                tuple(_doubts(lines)),
+                next((line[IMPORTED] for line in lines if IMPORTED in line), ""),
+                tuple(lines),
+                name,
+            )
+    return found
+
+
+def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> Iterator[tuple[float, ...]]:
+    """Samples are stored session after session. Where the sessions do not say how many are theirs, each has as many."""
+    counts: list[int] = [line.get(SAMPLES, 0) for line in lines]
+    if sum(counts) != len(samples) or 0 in counts:
+        share, more = divmod(len(samples), max(1, len(lines)))
+        counts = [share + (number < more) for number in range(max(1, len(lines)))]
+    ends = itertools.accumulate(counts)
+    for end, count in zip(ends, counts, strict=True):
+        if session := tuple(samples[end - count : end]):
+            yield session
+
+
+def _doubts(lines: Sequence[dict]) -> Iterator[str]:
+    for line in lines:
+        yield from line.get(DOUBTS, ())
+    builds = dict.fromkeys(
+        " ".join(str(line[key]) for key in _BUILD if line.get(key)) for line in lines if _BUILD[0] in line
+    )
+    if len(builds) > 1:
+        yield f"its sessions are of different builds, {' and '.join(builds)}: a build needs a name of its own"
+    busiest = max((line.get("provenance.others_cpus") or 0.0 for line in lines), default=0.0)
+    if busiest > _BUSY_CPUS:
+        yield f"while it was measured, other programs took {busiest:.2g} CPUs"
+    reasons = dict.fromkeys(reason for line in lines for reason in line.get(_GPU_THROTTLED, ()))
+    if reasons:
+        yield f"while it was measured, the GPU was throttled: {', '.join(reasons)}"

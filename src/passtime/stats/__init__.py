@@ -1,0 +1,1 @@
+"""HOW SURE a number is: intervals, verdicts, looks. Functions of numbers."""

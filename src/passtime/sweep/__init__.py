@@ -1,1 +1,0 @@
-"""MANY releases by one command: installed, measured and pruned, within a time and a disk budget."""

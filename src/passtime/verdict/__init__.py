@@ -1,1 +1,0 @@
-"""WHETHER it changed: verdicts on recorded samples."""

@@ -1,0 +1,53 @@
+# What Linux tells of a session from outside; the same as ../../inside/watch.py.
+
+module Watch
+
+"""This process's memory in bytes by Linux's names: VmHWM the peak of all, RssAnon data, RssFile mapped files."""
+function memory_bytes()
+    lines = split.(readlines("/proc/self/status"))
+    return Dict(String(fields[1][1:end-1]) => parse(Int, fields[2]) * 1024 for fields in lines if fields[end] == "kB")
+end
+
+"""Makes the peak of this process's memory what it holds now, as far as the C library gives back what is free."""
+function forget_peak()
+    ccall(:malloc_trim, Cint, (Csize_t,), 0)
+    try
+        write("/proc/self/clear_refs", "5")
+    catch
+        # Where the kernel does not allow it, the peak is that of the whole process: too high, never too low.
+    end
+end
+
+"""The most data since `forget_peak`, beyond the `baseline` that was held then."""
+function peak_bytes(baseline)
+    memory = memory_bytes()
+    return max(0, memory["VmHWM"] - memory["RssFile"] - memory["RssShmem"] - baseline)
+end
+
+"""How much memory a process can still take: what the machine has left, or its control group."""
+function available_bytes()
+    found = match(r"MemAvailable:\s+(\d+) kB", read("/proc/meminfo", String))
+    left = found === nothing ? Int(Sys.free_memory()) : parse(Int, found[1]) * 1024
+    try
+        group = "/sys/fs/cgroup/memory."
+        limit = tryparse(Int, strip(read(group * "max", String)))
+        limit === nothing || (left = min(left, limit - parse(Int, strip(read(group * "current", String)))))
+    catch
+        # No control group of version 2: no limit that could be read.
+    end
+    return left
+end
+
+load() = parse(Float64, split(read("/proc/loadavg", String))[1])
+
+page_faults() = parse(Int, split(last(split(read("/proc/self/stat", String), ") ")))[8])
+
+"""The CPU time, in seconds, of all processes but this one since the machine started."""
+function others_cpu_seconds()
+    ticks_per_second = ccall(:sysconf, Clong, (Cint,), 2)
+    user, nice, system, _, _, interrupts, soft = parse.(Int, split(readline("/proc/stat"))[2:8])
+    own = parse.(Int, split(last(split(read("/proc/self/stat", String), ") ")))[12:13])
+    return (user + nice + system + interrupts + soft - sum(own)) / ticks_per_second
+end
+
+end

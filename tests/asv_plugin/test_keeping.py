@@ -15,8 +15,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from asv.results import Results
-from asv.runner import BenchmarkResult
 from fake import adapter
 from fake.project import DEADLINE_SECONDS, Project
 
@@ -24,6 +22,7 @@ from asv_plugin.conftest import await_session
 from passtime.asv import commands
 from passtime.asv import process as asv_process
 from passtime.asv.results import KeptResults
+from passtime.errors import PasstimeError
 from passtime.results.sessions import Cell
 
 JULIA = Path(__file__).parents[1] / "fake/julia"
@@ -48,6 +47,7 @@ interpreter = "{python}"
 revision = "{revision}"
 """
 
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 ONE_ROUND = ("-a", "rounds=1")
 FORWARD = ("-b", r"time_forward\(.*'cpu'")  # three cells: dense, resnet18, resnet50
 DENSE, RESNET18, RESNET50 = (
@@ -89,7 +89,14 @@ def test_a_failure_is_one_line_and_replaces_nothing(project, mishap, reason):
     assert RESNET18 in line
     assert "Traceback" not in printed
     assert measured_cells(printed)[:3] == [DENSE, RESNET18, RESNET50]
-    assert {column: project.stored("fake-1.0", column) for column in before} == before
+    after = {column: project.stored("fake-1.0", column) for column in before}
+    assert {column: values[RESNET18] for column, values in after.items()} == {
+        column: values[RESNET18] for column, values in before.items()
+    }
+    # The others have another session.
+    for cell in (DENSE, RESNET50):
+        assert after["samples"][cell][: len(before["samples"][cell])] == before["samples"][cell]
+        assert len(after["samples"][cell]) > len(before["samples"][cell])
 
 
 @pytest.mark.parametrize("order", [(), ("--interleave-rounds",)])
@@ -272,15 +279,12 @@ def test_fewer_rounds_than_wanted_are_completed(project):
     assert len(project.sessions("fake-1.0")) == 6
 
 
-def test_measuring_again_replaces_samples_and_sessions(project):
-    """Without an option, a cell is measured anew: its samples and sessions are those of the new run alone."""
-    for _ in range(2):
-        run(project, "fake-1.0^!", "-b", "Layer.time_forward", "-a", "repeat=3")
-    assert len(project.stored("fake-1.0", "samples")[DENSE]) == 6
-    assert len(project.sessions("fake-1.0")) == 2
-    run(project, "fake-1.0^!", "-b", "Layer.time_forward", "-a", "repeat=3", "--append-samples")
-    assert len(project.stored("fake-1.0", "samples")[DENSE]) == 12
-    assert len(project.sessions("fake-1.0")) == 4
+def test_measuring_again_adds_samples_and_sessions(project):
+    """A cell that is measured again has the sessions of both runs, with --append-samples and without."""
+    for runs, option in enumerate([(), (), ("--append-samples",)], start=1):
+        run(project, "fake-1.0^!", "-b", "Layer.time_forward", "-a", "repeat=3", *option)
+        assert len(project.stored("fake-1.0", "samples")[DENSE]) == 6 * runs
+        assert len(project.sessions("fake-1.0")) == 2 * runs
 
 
 def test_failed_cells_can_be_skipped(project):
@@ -393,19 +397,17 @@ def test_a_full_disk_leaves_both_files_as_they_were(tmp_path, monkeypatch):
     """Samples and sessions are moved together: where one cannot be written neither is, and no part stays."""
     kept = KeptResults({"machine": "m"}, {}, "a" * 40, 1, "runtime", "passtime", {})
     kept.load_data(str(tmp_path))
-    failed = BenchmarkResult([None], [None], [None], 1, "", None)
     one = {"name": "b", "version": "1", "params": []}
-    for attempt in ("first", "second"):
-        line = {"benchmark": "b", "params": [], "failure": attempt}
-        try:
-            kept.put_failure(one, Cell("b", 0, ()), failed, line, datetime.now(timezone.utc))
-        except OSError:
-            assert attempt == "second"
-        else:
-            assert attempt == "first"
-            before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-            monkeypatch.setattr(Results, "save", is_full)
-    assert len(before) == 2
+    kept.put_failure(one, Cell("b", 0, ()), {"benchmark": "b", "params": [], "failure": "first"}, NOW)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(before) == 3  # and the lock
+    monkeypatch.setattr(os, "fsync", is_full)
+    said = (
+        f"{tmp_path}/m/aaaaaaaa-passtime.json cannot be written (No space left on device): "
+        "what was stored before is kept"
+    )
+    with pytest.raises(PasstimeError, match=re.escape(said)):
+        kept.put_failure(one, Cell("b", 0, ()), {"benchmark": "b", "params": [], "failure": "second"}, NOW)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

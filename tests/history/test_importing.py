@@ -86,7 +86,7 @@ def test_what_was_measured_is_never_replaced(project):
     place = cells_of(benchmark)[0]
     line = {"benchmark": place.benchmark, "version": "1", "params": list(place.params), "release": "torch-0.4.0"}
     measured = BenchmarkResult([0.5], [[0.5] * 6], [1], 0, "", None)
-    kept.put(benchmark, place, measured, [line], started_at=datetime.now(timezone.utc), append=False)
+    kept.put(benchmark, place, measured, [line], started_at=datetime.now(timezone.utc))
     ended = run(TABLES)
     assert "1 were not taken" in ended.output
     again = stored(project, "titan-1080ti", "torch-0.4.0")

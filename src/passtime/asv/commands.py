@@ -6,14 +6,15 @@ asv imports its plugins after it has parsed the command line and before it runs 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from asv import util
+from asv import results, util
 from asv.commands import Command, check, compare, continuous, find, publish, run
 from asv.commands import machine as machine_command
 from asv.config import Config
@@ -32,9 +33,11 @@ from passtime.asv.results import KeptResults
 from passtime.asv.runner import Runner
 from passtime.asv.suite import JUST_DISCOVER, InstallingSuite, Suite
 from passtime.errors import PasstimeError
+from passtime.results import store as store_of_results
 from passtime.results.parity import Record
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
+from passtime.worker.driver import alone
 
 Preparation = Callable[[Config, argparse.Namespace], None]
 
@@ -46,12 +49,25 @@ def install() -> None:
     """Replaces what asv does not offer to replace, by name."""
     # asv looks these names up in its commands' modules: `publish`, `compare` and `show` read with asv's own.
     run.Results = find.Results = KeptResults
+    as_asv_does = results.iter_results_paths
+    results.iter_results_paths = lambda folder: _readable(as_asv_does(folder))
     run.Benchmarks = InstallingSuite
     find.Benchmarks = check.Benchmarks = Suite
     # asv asks six questions here; there is nothing to ask.
     machine_command.Machine.run = classmethod(_describe_machine)
     for command in util.iter_subclasses(Command):
         _prepare(command)
+
+
+def _readable(paths: Iterator[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
+    """asv ends in a trace-back at a value of the wrong kind; a damaged file costs itself alone."""
+    for folder, name, machine_name in paths:
+        try:
+            store_of_results.read(Path(folder, name))
+        except PasstimeError as error:
+            log.warning(f"{error}; it is left out")
+        else:
+            yield folder, name, machine_name
 
 
 def _prepare(command: type[Command]) -> None:
@@ -63,7 +79,8 @@ def _prepare(command: type[Command]) -> None:
         try:
             open_project(conf)
             prepare(conf, args)
-            return as_asv_does(conf, args, **kwargs)
+            with alone.alone(_say) if _measures(command, args) else contextlib.nullcontext():
+                return as_asv_does(conf, args, **kwargs)
         except (PasstimeError, util.ProcessError, OSError) as error:
             raise util.UserError(str(error)) from None
         except KeyboardInterrupt:
@@ -72,6 +89,16 @@ def _prepare(command: type[Command]) -> None:
             ) from None
 
     command.run_from_conf_args = classmethod(run_from_conf_args)
+
+
+def _measures(command: type[Command], args: argparse.Namespace) -> bool:
+    if command is run.Run:
+        return not args.dry_run and args.bench != JUST_DISCOVER
+    return command in (continuous.Continuous, find.Find)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def open_project(conf: Config) -> None:

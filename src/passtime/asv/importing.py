@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from asv import util
 from asv.benchmarks import Benchmarks
 from asv.machine import Machine as AsvMachine
-from asv.runner import BenchmarkResult
 
 from passtime import places
-from passtime.asv.results import KeptResults
 from passtime.errors import PasstimeError
 from passtime.results.history import doubts
 from passtime.results.history.markdown import Cell, Machine
 from passtime.results.sessions import DOUBTS, IMPORTED, cells_of
 from passtime.results.sessions import Cell as ResultCell
+from passtime.results.store import milliseconds, store_of
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
-_ENVIRONMENT = "passtime"
-_PYTHON = "runtime"
 _FACTS = ("os", "arch", "cpu", "num_cpu", "ram")
 
 
@@ -33,13 +29,6 @@ def import_cells(root: Path, cells: Sequence[Cell], source: str) -> tuple[int, i
     Importing again changes no byte. `source` is kept beside each number. Raises PasstimeError for a release that the
     timeline does not have, and where the project has no list of benchmarks yet.
     """
-    try:
-        return _import(root, cells, source)
-    except util.UserError as error:  # asv's, for a file that it cannot read
-        raise PasstimeError(str(error)) from None
-
-
-def _import(root: Path, cells: Sequence[Cell], source: str) -> tuple[int, int]:
     known = manifest.load(root)
     timeline = places.timeline_repository(root)
     repository.build(known, timeline)
@@ -52,27 +41,26 @@ def _import(root: Path, cells: Sequence[Cell], source: str) -> tuple[int, int]:
     new = kept_out = 0
     for (machine, release), placed in numbers.items():
         facts = _keep_machine(root / "results", machine)
-        stored = _stored(root / "results", facts, repository.commit_of(timeline, release.name), release.date)
-        for cell, benchmark, place in placed:
-            lines = stored.sessions.of(place)
-            value = stored.value(benchmark, place)
-            if value is not None and not any(IMPORTED in line for line in lines):
-                kept_out += 1
-                continue
-            line = {
-                "benchmark": place.benchmark,
-                "version": benchmark["version"],
-                "params": list(place.params),
-                "release": release.name,
-                IMPORTED: source,
-                DOUBTS: doubtful.get(cell, []),
-            }
-            if value == cell.seconds and lines == [line]:
-                continue
-            # asv wants to know when it was measured. The tables do not tell; the release's date is always the same.
-            measured = _measured(benchmark, place, cell)
-            stored.put(benchmark, place, measured, [line], started_at=release.date, append=False)
-            new += 1
+        with store_of(root, facts, release).changing() as stored:
+            for cell, benchmark, place in placed:
+                lines = stored.sessions.of(place)
+                value = stored.value(benchmark, place)
+                if value is not None and not any(IMPORTED in line for line in lines):
+                    kept_out += 1
+                    continue
+                line = {
+                    "benchmark": place.benchmark,
+                    "version": benchmark["version"],
+                    "params": list(place.params),
+                    "release": release.name,
+                    IMPORTED: source,
+                    DOUBTS: doubtful.get(cell, []),
+                }
+                if value == cell.seconds and lines == [line]:
+                    continue
+                # asv wants to know when it was measured. The tables do not tell; the release's date is always the same.
+                stored.add(benchmark, place, [line], cell.seconds, started_at=milliseconds(release.date))
+                new += 1
     return new, kept_out
 
 
@@ -103,17 +91,3 @@ def _keep_machine(results: Path, machine: Machine) -> dict[str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         util.write_json(str(path), dict(sorted(facts.items())), AsvMachine.api_version)
     return facts
-
-
-def _stored(results: Path, facts: dict[str, str], commit: str, date: datetime) -> KeptResults:
-    params = {**facts, "python": _PYTHON}
-    stored = KeptResults(params, {}, commit, util.datetime_to_js_timestamp(date), _PYTHON, _ENVIRONMENT, {})
-    stored.load_data(str(results))
-    return stored
-
-
-def _measured(benchmark: dict, place: ResultCell, cell: Cell) -> BenchmarkResult:
-    nothing: list[None] = [None] * len(cells_of(benchmark))
-    values: list[float | None] = [*nothing]
-    values[place.index] = cell.seconds
-    return BenchmarkResult(values, nothing, nothing, 0, "", None)

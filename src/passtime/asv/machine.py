@@ -27,7 +27,9 @@ def install(results: Path) -> None:
             try:
                 return util.load_json(str(described), machine.Machine.api_version)
             except util.UserError as error:  # of which asv makes a machine without a name
-                raise PasstimeError(f"{described} is damaged ({error}): `git checkout` it, or remove it") from None
+                raise PasstimeError(
+                    f"{described} is damaged ({error}): restore it, for instance by `git checkout`"
+                ) from None
         return dict(sorted({**machine_of_results.facts(), "machine": machine_name}.items()))  # as in the file
 
     def save(machine_name: str, machine_info: dict[str, str], _path: str | None = None) -> None:

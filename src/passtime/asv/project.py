@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from asv import environment, util
 from asv.config import Config
 from asv.machine import Machine
 from asv.plugin_manager import plugin_manager
 from asv.repo import get_repo
-from asv.runner import BenchmarkResult
 
 from passtime import places
 from passtime.asv.commands import open_project
 from passtime.asv.results import KeptResults
 from passtime.asv.suite import Suite
 from passtime.catalog import requests
+from passtime.catalog.place import Item
 from passtime.errors import PasstimeError
-from passtime.results.sessions import QUICK, STARTED_AT, Cell, cells_of
+from passtime.results.sessions import Cell, cells_of
+from passtime.results.store import Cells
+from passtime.results.store import Suite as SuiteOfResults
 from passtime.timeline import repository
 from passtime.timeline.manifest import Release
-
-# What one session measures: by the method that records it, asv's benchmark and its cell.
-Cells = Mapping[str, tuple[dict, Cell]]
 
 
 class Project:
@@ -39,6 +35,7 @@ class Project:
 
     def __init__(self, root: Path, patterns: Sequence[str] = (), machine: str | None = None) -> None:
         os.chdir(root)
+        self._root = root
         try:
             self._conf = Config.load("asv.conf.json")
             for plugin in self._conf.plugins:
@@ -66,11 +63,11 @@ class Project:
         """How long a command of an install may take where nobody waits for it."""
         return float(self._conf.install_timeout)
 
-    def results_to_extend(self, release: Release) -> KeptResults:
-        """As `results`, for more to be landed in it: what asv looks up beside results is saved."""
+    def suite(self) -> SuiteOfResults:
+        """What is measured, and where it is kept; what asv looks up beside results is saved."""
         self.benchmarks.save()  # `asv compare` and `asv publish` look benchmarks up there
         self._machine.save(self._conf.results_dir)
-        return self.results(release)
+        return SuiteOfResults(self._root, self.machine, vars(self._machine), self.cells)
 
     def results(self, release: Release) -> KeptResults:
         """What is stored of a release on this machine. Raises PasstimeError if damaged."""
@@ -91,45 +88,13 @@ class Project:
         return results
 
 
-def _by_session(found: Suite) -> dict[tuple[str, str, str], Cells]:
-    """By workload, device and kind of session, in the benchmarks' order."""
-    cells: dict[tuple[str, str, str], dict[str, tuple[dict, Cell]]] = {}
+def _by_session(found: Suite) -> dict[Item, Cells]:
+    """What each session measures, in the benchmarks' order."""
+    cells: dict[Item, dict[str, tuple[dict, Cell]]] = {}
     for name, one in found.items():
         method = name.rpartition(".")[2]
         if method in requests.REQUESTS and one["param_names"][1:] == ["device"]:
             for cell in cells_of(one):
                 workload, device = cell.params
-                cells.setdefault((workload, device, requests.session_of(method)), {})[method] = (one, cell)
-    return dict(cells)
-
-
-def land(results: KeptResults, cells: Cells, replies: Mapping[str, Mapping[str, Any]], session: dict[str, Any]) -> None:
-    """Adds a session's samples and peaks to a release's results, as `asv run --append-samples` would, and saves.
-
-    `replies` are the worker's, by method, none of what the device cannot tell; `session` is what provenance says of the
-    session as a whole.
-    """
-    started_at = datetime.fromisoformat(session[STARTED_AT])
-    for method, (one, cell) in cells.items():
-        if method not in replies:
-            continue
-        reply = replies[method]
-        samples, count = reply.get("elapsed_seconds"), len(cells_of(one))
-        columns = (median(samples) if samples else reply["peak_bytes"], samples, 1 if samples else None)
-        measured = BenchmarkResult(*(_only(cell.index, value, count) for value in columns), 0, "", None)
-        line = {
-            "benchmark": cell.benchmark,
-            "version": one["version"],
-            "params": list(cell.params),
-            **session,
-            **requests.said_of_session(reply),
-        }
-        are_alike = all(
-            there.get("version") == one["version"] and QUICK not in there for there in results.sessions.of(cell)
-        )
-        results.put(one, cell, measured, [line], started_at=started_at, append=are_alike)
-
-
-def _only(index: int, value: object, count: int) -> list[object]:
-    """A list of so many, with a value at one place and None elsewhere."""
-    return [value if place == index else None for place in range(count)]
+                cells.setdefault(Item(workload, device, requests.session_of(method)), {})[method] = (one, cell)
+    return {**cells}

@@ -1,170 +1,115 @@
-"""What is kept: values are only ever replaced by values, cell by cell, in files that are whole at any moment.
+"""What is kept: sessions are added, cell by cell, to files that are whole at any moment.
 
-asv stores a benchmark as a whole, at the end of a
-commit: an interrupt loses all of it, and a failure, or a run of some of the parameters, overwrites what was there.
+asv stores a benchmark as a whole, at the end of a commit: an interrupt loses all of it, and a failure, or a run of some
+of the parameters, overwrites what was there. And it writes what it read at its start: what another has added since is
+lost. `passtime.results.store` does it, for commands that are not asv's, too.
 """
 
 from __future__ import annotations
 
-import copy
-import os
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from asv import util
-from asv.results import Results, _compatible_results
+from asv.results import Results
 from asv.runner import BenchmarkResult
 
-from passtime.results.sessions import QUICK, REPAIR, Cell, Sessions, cells_of, plain
+from passtime.errors import PasstimeError
+from passtime.results.content import Content
+from passtime.results.sessions import Cell, Sessions, cells_of
+from passtime.results.store import Store, milliseconds
+
+# What asv keeps of a release in memory, and reads from its file.
+_ATTRIBUTES = ("_results", "_samples", "_stats", "_benchmark_params", "_profiles", "_started_at", "_duration",
+               "_benchmark_version")  # fmt: skip
 
 
 class KeptResults(Results):
-    """A release's results on a machine, saved after every cell."""
-
-    _benchmark_params: dict[str, list]
+    """A release's results on a machine, as asv has them; each change is saved at once."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.sessions = Sessions()
-        self._folder: str | None = None  # with --dry-run asv loads nothing and nothing is saved
-        self._is_changed = False  # asv saves at the end, whether or not anything was measured
+        self._store: Store | None = None  # with --dry-run asv loads nothing and nothing is saved
+        self._content = Content({})
+
+    @property
+    def content(self) -> Content:
+        return self._content
+
+    @property
+    def sessions(self) -> Sessions:
+        return self._content.sessions
 
     def load_data(self, result_dir: str) -> None:
+        """Raises UserError for a damaged file."""
+        header = {
+            **{"commit_hash": self._commit_hash, "env_name": self._env_name, "date": self._date},
+            **{"params": self._params, "python": self._python, "requirements": self._requirements},
+            "env_vars": self._env_vars,
+        }
+        self._store = Store(Path(result_dir, self._params["machine"]).absolute(), header)
         try:
-            super().load_data(result_dir)
-        except util.UserError as error:  # it names the file
-            raise util.UserError(f"{error}: {REPAIR}") from None
-        self._folder = result_dir
-        self.sessions = Sessions.load_beside(self, self._sessions_path(result_dir))
+            self._take(self._store.read())
+        except PasstimeError as error:
+            raise util.UserError(str(error)) from None
 
     def set_build_duration(self, value: float) -> None:
         """Nothing: how long a look for the runtime took is no result, and would change the file in every run."""
 
-    def value(self, benchmark: dict, cell: Cell) -> Any:
-        """What is stored for a cell: None if it was never measured, NaN if it is not available."""
-        if benchmark["name"] not in self.get_result_keys({benchmark["name"]: benchmark}):
-            return None
-        return self.get_result_value(benchmark["name"], benchmark["params"])[cell.index]
+    def save(self, result_dir: str) -> None:
+        """Nothing: asv saves at the end of a release, when all is saved already."""
 
-    def stats(self, benchmark: dict, cell: Cell) -> dict | None:
-        return self.get_result_stats(benchmark["name"], benchmark["params"])[cell.index]
+    def value(self, benchmark: dict, cell: Cell) -> float | None:
+        """What is stored for a cell: None if it was never measured, NaN if it is not available."""
+        return self._content.value(benchmark, cell)
 
     def put(
-        self,
-        benchmark: dict,
-        cell: Cell,
-        measured: BenchmarkResult,
-        sessions: list[dict],
-        *,
-        started_at: datetime,
-        append: bool,
+        self, benchmark: dict, cell: Cell, measured: BenchmarkResult, sessions: list[dict], *, started_at: datetime
     ) -> None:
-        """Stores a cell's measurement, or its NaN for not available, and saves; `append` adds to what is there.
+        """Adds a cell's sessions to those that are stored, or its NaN for not available, and saves.
 
-        Kept as they are: a number that is now not available, and real samples where this is a --quick run.
+        Raises PasstimeError where that cannot be: what is stored stays.
         """
-        stored = self.value(benchmark, cell)
-        if not util.is_na(stored):
-            is_quick = any(QUICK in session for session in sessions)
-            was_quick = any(QUICK in session for session in self.sessions.of(cell))
-            if util.is_na(measured.result[cell.index]) or (is_quick and not was_quick):
-                return
-        self.sessions.put(cell, sessions, append)
-        self._add(benchmark, [cell.index], measured, started_at, append)
-        self.keep()
+        value, samples, number = (column[cell.index] for column in (measured.result, measured.samples, measured.number))
+        self._errcode[cell.benchmark], self._stderr[cell.benchmark] = measured.errcode, measured.stderr
+        with self._changing() as stored:
+            stored.add(benchmark, cell, sessions, value, samples, number or 1, milliseconds(started_at))
 
     def put_not_available(self, benchmark: dict, cells: Sequence[Cell]) -> None:
-        """Stores NaN for those of the cells that were never measured, and does not save yet."""
-        empty = [cell.index for cell in cells if self.value(benchmark, cell) is None]
-        if empty:
-            nothing = [None] * len(cells_of(benchmark))
-            values = [float("nan") if index in empty else None for index in range(len(nothing))]
-            not_available = BenchmarkResult(values, nothing, nothing, 0, "", None)
-            self._add(benchmark, empty, not_available, datetime.now(timezone.utc), append=False)
+        """Stores NaN for those of the cells that were never measured, and saves."""
+        with self._changing() as stored:
+            stored.put_not_available(benchmark, cells, milliseconds(datetime.now(timezone.utc)))
 
-    def put_failure(
-        self, benchmark: dict, cell: Cell, failed: BenchmarkResult, line: dict, started_at: datetime
-    ) -> None:
-        """Notes a failed attempt and saves; what was stored stays."""
-        self.sessions.put_failure(cell, line)
-        self._is_changed = True
-        if cell.benchmark not in self.get_all_result_keys():
-            self._add(benchmark, [cell.index], failed, started_at, append=False)
-        self.keep()
+    def put_failure(self, benchmark: dict, cell: Cell, line: dict, started_at: datetime) -> None:
+        """Notes a failed attempt and saves; what is stored stays."""
+        with self._changing() as stored:
+            stored.put_failure(benchmark, cell, line, milliseconds(started_at))
 
-    def _add(
-        self,
-        benchmark: dict,
-        indices: Collection[int],
-        measured: BenchmarkResult,
-        started_at: datetime,
-        append: bool,
-    ) -> None:
-        # asv has NaN for the parameters that were not selected, and stores it where it has nothing older.
-        values = [value if index in indices else None for index, value in enumerate(measured.result)]
-        self.add_result(
-            benchmark,
-            measured._replace(result=values),
-            started_at=started_at,
-            duration=self.sessions.seconds(benchmark["name"]),
-            record_samples=True,
-            append_samples=append,
-            selected_idx=indices,
-        )
-        self._is_changed = True
-
-    def keep(self) -> None:
-        """Saves, unless this is a --dry-run."""
-        if self._folder is not None:
-            self.save(self._folder)
-
-    def save(self, result_dir: str) -> None:
-        """As asv, but in one move a file, so that none is ever half written; and only what is new."""
-        if not self._is_changed:
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[Content]:
+        if self._store is None:
+            yield self._content
             return
-        path = Path(result_dir, self._filename)
-        part = copy.copy(self)
-        part._filename = self._filename + ".part"
-        for name in list(self.get_all_result_keys()):
-            part._leave_out_never_tried(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sessions_path = self._sessions_path(result_dir)
-        parts = (sessions_path.with_name(sessions_path.name + ".part"), Path(result_dir, part._filename))
-        try:
-            self.sessions.write(parts[0])
-            Results.save(part, result_dir)
-            # Both are whole before either is moved; the sessions first, since one too many is found when they are read.
-            os.replace(parts[0], sessions_path)
-            os.replace(parts[1], path)
-        finally:
-            for left in parts:
-                left.unlink(missing_ok=True)
-        self._is_changed = False
+        with self._store.changing() as stored:
+            yield stored
+        self._take(stored)
 
-    def _leave_out_never_tried(self, name: str) -> None:
-        """Drops the parameter values of which nothing was ever tried: `compare` would list them as failed.
-
-        asv stores each benchmark's parameters with its values, and finds values by parameters when it reads them.
-        """
-        params = self.get_result_params(name)
-        if not params:
-            return
-        values = self.get_result_value(name, params)
-        tried = [
-            cell
-            for cell, value in zip(cells_of({"name": name, "params": params}), values, strict=True)
-            if value is not None or self.sessions.failed(cell)
-        ]
-        fewer = [[param for param in axis if plain(param) in {cell.params[i] for cell in tried}]
-                 for i, axis in enumerate(params)]  # fmt: skip
-        if not tried or fewer == params:
-            return
-        for column in ("_results", "_samples", "_stats"):
-            stored = getattr(self, column)
-            setattr(self, column, {**stored, name: _compatible_results(stored[name], params, fewer)})
-        self._benchmark_params = {**self._benchmark_params, name: fewer}
-
-    def _sessions_path(self, result_dir: str) -> Path:
-        return Path(result_dir, self._filename).with_suffix(".provenance.jsonl")
+    def _take(self, stored: Content) -> None:
+        """Makes asv see what is stored."""
+        self._content = stored
+        for attribute in _ATTRIBUTES:
+            setattr(self, attribute, {})
+        for name, entry in stored.entries.items():
+            params = [list(axis.values()) for axis in entry.axes]
+            cells = cells_of({"name": name, "params": params})
+            values = [entry.values.get(cell.params) for cell in cells]
+            self._results[name] = [None if value is None else value.value for value in values]
+            self._samples[name] = [None if value is None else value.samples for value in values]
+            self._stats[name] = [None if value is None else value.stats for value in values]
+            self._benchmark_params[name] = params
+            self._profiles[name] = entry.profile
+            self._started_at[name], self._duration[name] = entry.started_at, entry.duration
+            self._benchmark_version[name] = entry.version

@@ -25,6 +25,7 @@ from passtime.errors import PasstimeError
 from passtime.results import pace as progress
 from passtime.results import stored
 from passtime.results.sessions import FAILURE, QUICK, STARTED_AT, WORKER, Cell, said_of_release
+from passtime.results.store import NotKept
 from passtime.stats import uncertainty
 
 # --quick's attributes, as asv sets them.
@@ -90,6 +91,8 @@ class Runner:
                     self._measure_round(round_, todo, benchmarks, measuring, env)
                 if self._budget is not None and (run_rounds is None or 1 in run_rounds):
                     self._measure_more(todo, benchmarks, measuring, env, results)
+            except NotKept:
+                raise  # of no release can anything be kept any more
             except PasstimeError as error:
                 # Without its worker nothing of this release can be measured; the others go on.
                 log.error(str(error))
@@ -121,7 +124,6 @@ class Runner:
             made.leave_out_devices(benchmarks, env.worker().hello["devices"])
             for name, benchmark in benchmarks.items():
                 results.put_not_available(benchmark, [cell for cell in made.not_available if cell.benchmark == name])
-            results.keep()
         made.total = made.left()
         self._plans[results.commit_hash] = made
         counts = {"to measure": len(made.total), "not available here": len(made.not_available), "left alone": there}
@@ -171,7 +173,7 @@ class Runner:
         sessions = {} if measuring.quick else need.timed(cell for cell in todo.rounds if cell in todo.appending)
         others = need.of_others(results.params["machine"], env.release.name) if sessions else []
         while not self._is_spent():
-            times = stored.times(results, results.sessions)
+            times = stored.times(results.content)
             greatest = need.greatest(sessions, times, uncertainty.usual([*others, times]))
             if greatest is None:
                 break
@@ -241,7 +243,7 @@ class _Measuring:
         }
         if measured.result[cell.index] is None:
             failure = _reason(measured)
-            self._results.put_failure(benchmark, cell, measured, {**line, FAILURE: failure}, started_at)
+            self._results.put_failure(benchmark, cell, {**line, FAILURE: failure}, started_at)
             self.failed += 1
             self.errcodes[cell.benchmark] = measured.errcode or 1
             if self._show_stderr:
@@ -249,7 +251,7 @@ class _Measuring:
             return "failed", failure
         not_available = util.is_na(measured.result[cell.index])
         sessions = [] if not_available else [{**line, **reply} for reply in self._env.sessions or [{}]]
-        self._results.put(benchmark, cell, measured, sessions, started_at=started_at, append=append)
+        self._results.put(benchmark, cell, measured, sessions, started_at=started_at)
         self.measured += 1
         return _shown(benchmark, cell, measured), None
 

@@ -19,6 +19,7 @@ _ROOMS = {
     "machine": "passtime.cli.machine",
     "measure": "passtime.cli.measure",
     "parity": "passtime.cli.parity",
+    "results": "passtime.cli.results",
     "runtimes": "passtime.cli.runtimes",
     "sweep": "passtime.cli.sweep",
     "tables": "passtime.cli.tables",

@@ -13,11 +13,13 @@ from rich.console import Console
 from passtime import places
 from passtime.asv.commands import end_by_interrupt
 from passtime.asv.patterns import compiled
+from passtime.asv.project import Project
 from passtime.cli import formats
 from passtime.cli.options import Duration, machine_option
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
 from passtime.measure.report import Report, Row
+from passtime.results.store import NotKept
 from passtime.stats import judge
 from passtime.timeline import manifest
 from passtime.timeline.manifest import Release
@@ -56,6 +58,7 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
     root = places.root()
     line = between(manifest.load(root), good, bad)
     progress = Console(stderr=True)
+    suite = Project(root, machine=machine).suite()
     evidence: dict[str, str] = {}
 
     def tell(release: Release, row: Row) -> None:
@@ -64,7 +67,7 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
 
     def measured(release: Release, pattern: re.Pattern[str], margin: float) -> Report:
         progress.print(f"{line[0].name} against {release.name} ...", highlight=False)
-        made, failures = compare(root, line[0], release, pattern, None, budget, margin, progress, machine)
+        made, failures = compare(suite, line[0], release, pattern, None, budget, margin, progress)
         for failure in failures:
             progress.print(failure, highlight=False)
         return made
@@ -78,6 +81,8 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
     def is_slow(release: Release) -> bool | None:
         try:
             rows = measured(release, followed, margin).rows
+        except NotKept:
+            raise
         except PasstimeError as error:
             progress.print(f"{release.name} is passed over: {error}", highlight=False)
             return None

@@ -27,7 +27,7 @@ from passtime.stats import judge, uncertainty
 from passtime.stats.judge import Change
 from passtime.stats.uncertainty import Prior
 from passtime.timeline import manifest
-from passtime.worker.driver import client, cores, start
+from passtime.worker.driver import alone, client, cores, start
 from passtime.worker.driver.supervisor import Worker
 from passtime.worker.protocol import SESSIONS
 
@@ -70,7 +70,8 @@ def check(ctx: click.Context, name: str | None, machine_name: str | None, rounds
     machine_name = machine_name or Project(root).machine
     everything = stored.read(root, machine_name)
     reference = _reference(everything, known.get(name) if name else None, machine_name)
-    changes = measured(reference, everything, rounds)
+    with alone.alone(Console(stderr=True).print):
+        changes = measured(reference, everything, rounds)
     for (workload, _, measured_pass), change in changes.items():
         click.echo(f"{workload} {measured_pass}: {formats.shown(change)}")
     workloads = by_workload(changes)

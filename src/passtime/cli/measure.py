@@ -8,6 +8,7 @@ from rich.console import Console
 from passtime import places
 from passtime.asv.commands import end_by_interrupt
 from passtime.asv.patterns import compiled
+from passtime.asv.project import Project
 from passtime.catalog import workloads
 from passtime.cli import formats
 from passtime.cli.options import Duration, machine_option
@@ -52,7 +53,8 @@ def measure(
         raise PasstimeError(f"{base} against itself shows nothing: name two releases")
     pattern = compiled(bench)
     progress = Console(stderr=True)
-    made, failures = compare(root, first, second, pattern, device, budget, margin / 100, progress, machine)
+    suite = Project(root, machine=machine).suite()
+    made, failures = compare(suite, first, second, pattern, device, budget, margin / 100, progress)
     text = formats.FORMATS[form](made)
     if text is not None:
         click.echo(text, nl=False)

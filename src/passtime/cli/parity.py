@@ -18,7 +18,7 @@ from passtime.results.parity import Parity, Record
 from passtime.runtimes import store
 from passtime.timeline import manifest
 from passtime.worker import protocol
-from passtime.worker.driver import cores, start
+from passtime.worker.driver import alone, cores, start
 
 _NAMES = (*workloads.MODELS, *workloads.LAYERS)
 
@@ -47,7 +47,7 @@ def parity(reference: str, follower: str, chosen: Sequence[str], device: str) ->
         for release, runtime in zip(releases, runtimes, strict=True)
     )
     names = list(chosen or _NAMES)
-    with ours, theirs:
+    with alone.alone(progress.print), ours, theirs:
         for number, (name, found) in enumerate(check_all(ours, theirs, names, device), start=1):
             if isinstance(found, Parity):
                 record.keep(reference, follower, found)

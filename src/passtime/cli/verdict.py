@@ -83,7 +83,7 @@ def _machine_with(root: Path, machine: str | None, *names: str) -> tuple[str, li
     there = dict.fromkeys(name for name in candidates if machine or name in results.machines(root))
     having = {}
     for name in there:
-        stored = results.read(root, name)
+        stored = results.read(root, name, names)
         if {*names} <= {one.release.name for one in stored if one.devices}:
             having[name] = stored
             if name == candidates[0]:  # this one, or the one asked for: no other matters

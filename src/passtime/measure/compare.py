@@ -11,8 +11,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from passtime.asv.project import Project, land
-from passtime.asv.results import KeptResults
 from passtime.catalog import frameworks, sampling
 from passtime.catalog.place import Item, Place
 from passtime.errors import PasstimeError
@@ -23,16 +21,17 @@ from passtime.measure.take import Taken, take
 from passtime.results import stored
 from passtime.results.parity import UNCHECKED, Parity, Record
 from passtime.results.sessions import PAIR, STARTED_AT, WORKER, said_of_release
+from passtime.results.store import Store, Suite, land
 from passtime.runtimes import store
 from passtime.stats import judge
 from passtime.timeline.manifest import Release
 from passtime.worker import protocol
-from passtime.worker.driver import client, cores, start
+from passtime.worker.driver import alone, client, cores, start
 from passtime.worker.driver.supervisor import Worker
 
 
 def compare(
-    root: Path,
+    suite: Suite,
     base: Release,
     other: Release,
     pattern: re.Pattern[str],
@@ -40,55 +39,51 @@ def compare(
     budget_seconds: float,
     margin: float,
     progress: Console,
-    machine: str | None = None,
 ) -> tuple[report.Report, list[str]]:
     """Measures two releases in turn and judges them; gives the report, and what could not be measured, a line each.
 
-    `pattern` says which benchmarks, as asv's `-b` does; `machine`, under which name results are kept, by default this
-    machine's. Both are installed first if need be. Raises PasstimeError where that fails, and where nothing is to be
-    measured.
+    `pattern` says which benchmarks, as asv's `-b` does; `suite` where they are kept. Both are installed first if need
+    be. Raises PasstimeError where that fails, where nothing is to be measured, and where results cannot be kept.
     """
     releases = [base, other]
-    runtimes = [store.ensure(release, progress.print) for release in releases]
-    project = Project(root, machine=machine)
-    threads = cores.threads()
-    with ExitStack() as workers:
+    with alone.alone(progress.print), ExitStack() as workers:
+        runtimes = [store.ensure(release, progress.print) for release in releases]
+        threads = cores.threads()
         sides = [
             _Side(
                 release,
                 workers.enter_context(start.worker(frameworks.get(release.framework), runtime, threads)),
-                project.results_to_extend(release),
+                suite.store(release),
             )
             for release, runtime in zip(releases, runtimes, strict=True)
         ]
-        rows = _rows(project, sides, device, pattern)
+        rows = _rows(suite, sides, device, pattern)
         if not rows:
             raise PasstimeError(
                 f"nothing to measure matches {pattern.pattern or 'that'} on a device that both releases see"
             )
         if base.framework != other.framework:
-            _check_parity(root, sides, rows, progress)
-        failures = _measure(project, sides, rows, margin, budget_seconds, root, progress)
-    return _report(root, project.machine, releases, rows, margin), failures
+            _check_parity(suite.root, sides, rows, progress)
+        failures = _measure(suite, sides, rows, margin, budget_seconds, progress)
+    return _report(suite, releases, rows, margin), failures
 
 
 class _Side:
     """One of the two releases: its worker, and what is kept of it."""
 
-    def __init__(self, release: Release, worker: Worker, results: KeptResults) -> None:
+    def __init__(self, release: Release, worker: Worker, results: Store) -> None:
         self.release = release
         self.worker = worker
         self.results = results
 
 
 def _rows(
-    project: Project, sides: list[_Side], device: str | None, pattern: re.Pattern[str]
+    suite: Suite, sides: list[_Side], device: str | None, pattern: re.Pattern[str]
 ) -> dict[Item, tuple[str, ...]]:
     """What is asked about: by item its passes, on the devices that both releases see."""
     seen = {*sides[0].worker.hello["devices"]} & {*sides[1].worker.hello["devices"]}
     rows = {}
-    for key, cells in project.cells.items():
-        item = Item(*key)
+    for item, cells in suite.cells.items():
         if item.device not in seen or device not in (None, item.device):
             continue
         names = tuple(
@@ -121,12 +116,11 @@ def _check_parity(root: Path, sides: list[_Side], rows: dict[Item, tuple[str, ..
 
 
 def _measure(
-    project: Project,
+    suite: Suite,
     sides: list[_Side],
     rows: dict[Item, tuple[str, ...]],
     margin: float,
     budget_seconds: float,
-    root: Path,
     progress: Console,
 ) -> list[str]:
     """Runs the campaign with its progress on stderr; gives what failed, a line each."""
@@ -150,7 +144,7 @@ def _measure(
             WORKER: one.worker.identity,
             PAIR: pair,
         }
-        land(one.results, project.cells[item.workload, item.device, item.session], taken.replies, said)
+        land(one.results, suite.cells[item], taken.replies, said)
         return taken
 
     def renew() -> None:
@@ -158,7 +152,7 @@ def _measure(
             one.worker.restart()
 
     name = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    there = dict(_pairs(root, project, [side.release for side in sides], rows))
+    there = dict(_pairs(suite, [side.release for side in sides], rows))
     campaign = Campaign(rows, margin, name, there)
     for step in _shown(campaign, campaign.run(take_session, renew, budget_seconds), budget_seconds, progress):
         for (item, measured_pass), (verdict, change) in step.settled.items():
@@ -171,10 +165,10 @@ def _measure(
 
 
 def _pairs(
-    root: Path, project: Project, releases: list[Release], rows: dict[Item, tuple[str, ...]]
+    suite: Suite, releases: list[Release], rows: dict[Item, tuple[str, ...]]
 ) -> Iterator[tuple[Row, list[tuple[float, float]]]]:
     """The pairs that are stored of each row, by its benchmark's version of today: a campaign goes on from them."""
-    machine = project.machine
+    root, machine = suite.root, suite.machine
     by_name = {one.release.name: one for one in stored.read(root, machine)} if machine in stored.machines(root) else {}
     if not {release.name for release in releases} <= by_name.keys():
         return
@@ -184,7 +178,7 @@ def _pairs(
             place = Place(item.workload, item.device, name)
             if place not in base or place not in other:
                 continue
-            version = project.cells[item.workload, item.device, item.session][f"time_{name}"][0]["version"]
+            version = suite.cells[item][f"time_{name}"][0]["version"]
             if all(line.get("version") == version for one in (base, other) for line in one[place].provenance):
                 yield (item, name), report.medians_of_pairs(base[place], other[place])
 
@@ -212,17 +206,15 @@ def _shown(campaign: Campaign, steps: Iterator[Step], budget_seconds: float, con
             yield step
 
 
-def _report(
-    root: Path, machine: str, releases: list[Release], rows: dict[Item, tuple[str, ...]], margin: float
-) -> report.Report:
+def _report(suite: Suite, releases: list[Release], rows: dict[Item, tuple[str, ...]], margin: float) -> report.Report:
     asked = {Place(item.workload, item.device, name) for item, names in rows.items() for name in names}
-    everything = stored.read(root, machine)
+    everything = stored.read(suite.root, suite.machine, [release.name for release in releases])
     by_name = {one.release.name: one for one in everything}
     missing = [release.name for release in releases if release.name not in by_name]
     if missing:
         raise PasstimeError(f"nothing of {' and '.join(missing)} was measured")
     base, other = (by_name[release.name] for release in releases)
-    record = Record(root / "results")
+    record = Record(suite.root / "results")
     return report.make(
-        machine, everything, base, other, record, margin=margin, is_wanted=lambda place, time: place in asked
+        suite.machine, everything, base, other, record, margin=margin, is_wanted=lambda place, time: place in asked
     )

@@ -48,13 +48,16 @@ class Record:
         self._lines: dict[tuple[frozenset[str], str, str], dict[str, Any]] = {}
         # By workload and device, and by release: in what it differs from each other one, "" where it does not.
         self._differences: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
+        self._read()
+
+    def _read(self) -> None:
         text = self._path.read_text("utf-8") if self._path.exists() else ""
         for number, line in enumerate(text.splitlines(), start=1):
             try:
                 self._add(json.loads(line))
             except (ValueError, KeyError, TypeError):
                 raise PasstimeError(
-                    f"{self._path}, line {number} is damaged: remove the line, and check those releases again"
+                    f"{self._path}, line {number} is damaged: restore it, for instance by `git checkout`"
                 ) from None
 
     def state(self, release: str, other: str, workload: str, device: str) -> str:
@@ -98,6 +101,7 @@ class Record:
         for name in ("output_error", "gradient_error"):
             entry[name] = float(f"{entry[name]:.2g}") if math.isfinite(entry[name]) else None
         entry["checked"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._read()  # what another process has kept since
         self._add(entry)
         ordered = sorted(self._lines.values(), key=lambda entry: [entry[name] for name in _KEY])
         self._path.parent.mkdir(parents=True, exist_ok=True)

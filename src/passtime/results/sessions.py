@@ -9,12 +9,9 @@ import ast
 import functools
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from asv import util
-from asv.results import Results
+from typing import TypeVar
 
 from passtime.timeline.manifest import Release
 
@@ -28,8 +25,8 @@ PAIR = "pair"  # the name of the pair that it makes with another release's sessi
 DOUBTS = "doubts"  # what is doubtful in the number
 IMPORTED = "imported"  # the file that an imported number is from
 
-# What to do with a damaged file of results.
-REPAIR = "repair it, or remove it and measure again"
+
+_Sample = TypeVar("_Sample")
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,19 @@ def plain(source: str) -> str:
         return source
 
 
+def split(samples: Sequence[_Sample], lines: Sequence[dict]) -> list[tuple[_Sample, ...]]:
+    """Each session's samples, for sessions whose samples are stored one after another.
+
+    Where the lines do not say how many are theirs, each has as many as the others.
+    """
+    counts: list[int] = [line.get(SAMPLES, 0) for line in lines]
+    if sum(counts) != len(samples) or 0 in counts:
+        share, more = divmod(len(samples), max(1, len(lines)))
+        counts = [share + (number < more) for number in range(len(lines))]
+    ends = list(itertools.accumulate(counts))
+    return [tuple(samples[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+
+
 class Sessions:
     """What each cell was measured under: one JSON line a session, in a file of its own beside asv's.
 
@@ -82,30 +92,8 @@ class Sessions:
         for line in lines:
             self._lines.setdefault((line["benchmark"], tuple(line["params"])), []).append(line)
 
-    @classmethod
-    def load(cls, path: Path) -> Sessions:
-        """Raises UserError for a damaged file: it is not ours to throw away."""
-        if not path.is_file():
-            return cls()
-        try:
-            # All at once is faster; a line each keeps the error's line number that of the file.
-            return cls(json.loads("[" + ",\n".join(path.read_text("utf-8").splitlines()) + "]"))
-        except (ValueError, KeyError, TypeError) as error:
-            raise util.UserError(f"{path} is damaged ({error}): {REPAIR}") from None
-
-    @classmethod
-    def load_beside(cls, results: Results, path: Path) -> Sessions:
-        """As `load`, without the sessions whose samples `results`, which lies beside, does not have."""
-        sessions = cls.load(path)
-        for name in results.get_all_result_keys():
-            params = results.get_result_params(name)
-            stored = results.get_result_samples(name, params)
-            for cell, samples in zip(cells_of({"name": name, "params": params}), stored, strict=True):
-                sessions.leave_out_unsaved(cell, len(samples or ()))
-        return sessions
-
-    def write(self, path: Path) -> None:
-        path.write_text("".join(json.dumps(line) + "\n" for line in self.lines()), "utf-8")
+    def text(self) -> str:
+        return "".join(json.dumps(line) + "\n" for line in self.lines())
 
     def leave_out_unsaved(self, cell: Cell, samples: int) -> None:
         """Drops a cell's last sessions where fewer samples are stored than they took.
@@ -128,9 +116,21 @@ class Sessions:
             if FAILURE not in line and version in (None, line.get("version"))
         ]
 
+    def failure(self, cell: Cell) -> dict | None:
+        """The last attempt, if it failed."""
+        return next((line for line in self._lines.get((cell.benchmark, cell.params), []) if FAILURE in line), None)
+
     def failed(self, cell: Cell) -> bool:
         """Whether the last attempt failed."""
-        return any(FAILURE in line for line in self._lines.get((cell.benchmark, cell.params), []))
+        return self.failure(cell) is not None
+
+    def failed_params(self, benchmark: str) -> set[tuple[str, ...]]:
+        """The parameters of the cells of a benchmark whose last attempt failed."""
+        return {
+            params
+            for (name, params), lines in self._lines.items()
+            if name == benchmark and any(FAILURE in line for line in lines)
+        }
 
     def seconds(self, benchmark: str) -> float:
         """How long the stored samples of a benchmark took, over all its cells."""
@@ -142,9 +142,20 @@ class Sessions:
             if FAILURE not in line
         )
 
-    def put(self, cell: Cell, lines: list[dict], append: bool) -> None:
-        kept = self.of(cell) if append else []
-        self._lines[cell.benchmark, cell.params] = [*kept, *lines]
+    def put(self, cell: Cell, lines: list[dict]) -> None:
+        """Makes these the cell's lines; a failure before them counts no more."""
+        self._lines[cell.benchmark, cell.params] = lines
 
     def put_failure(self, cell: Cell, line: dict) -> None:
         self._lines[cell.benchmark, cell.params] = [*self.of(cell), line]
+
+    def drop(self, benchmark: str, but_version: str | None) -> None:
+        """Drops a benchmark's lines, but those of a version."""
+        for (name, params), lines in list(self._lines.items()):
+            if name == benchmark:
+                self._lines[name, params] = [line for line in lines if line.get("version") == but_version]
+
+    def replace(self, benchmark: str, other: Sessions) -> None:
+        """Makes a benchmark's lines those of `other`."""
+        self._lines = {place: lines for place, lines in self._lines.items() if place[0] != benchmark}
+        self._lines.update({place: lines for place, lines in other._lines.items() if place[0] == benchmark})

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from asv import util
-from asv.results import Results
-
 from passtime import places
 from passtime.catalog.place import PASSES, Place
 from passtime.errors import PasstimeError
-from passtime.results.sessions import DOUBTS, IMPORTED, PAIR, REPAIR, SAMPLES, STARTED_AT, WORKER, Sessions, cells_of
+from passtime.results import store
+from passtime.results.content import Content
+from passtime.results.sessions import DOUBTS, IMPORTED, PAIR, STARTED_AT, WORKER, Cell, split
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
@@ -28,6 +26,7 @@ ONE_WORKER = "its sessions had one worker, and how much workers differ is not in
 # More than this of a CPU went to other programs while it was measured: enough to slow a pass that uses all of them.
 _BUSY_CPUS = 0.1
 
+_TIME = "time_"
 _PAGE_FAULTS = "provenance.page_faults_per_pass"
 _GPU_THROTTLED = "provenance.gpu_throttled"
 _BUILD = ("provenance.framework_version", "provenance.git_version")
@@ -103,11 +102,12 @@ def machines(root: Path) -> list[str]:
     return sorted(path.parent.name for path in (root / "results").glob("*/machine.json"))
 
 
-def read(root: Path, machine: str) -> list[Stored]:
-    """What each release has on a machine, by date. Raises PasstimeError where it has nothing, or a file is damaged.
+def read(root: Path, machine: str, needed: Collection[str] = ()) -> list[Stored]:
+    """What each release has on a machine, by date.
 
-    Results of what is no release any more, such as an own build whose entry was removed, are left out, and named on
-    stderr.
+    A damaged file is left out, as are results of what is no release any more, such as an own build whose entry was
+    removed; both are named on stderr. Raises PasstimeError where the machine has nothing, and where a file is damaged
+    of one of the `needed` releases.
     """
     if machine not in machines(root):
         there = ", ".join(machines(root)) or "none yet"
@@ -116,48 +116,44 @@ def read(root: Path, machine: str) -> list[Stored]:
     timeline = places.timeline_repository(root)
     repository.build(known, timeline)
     names = {commit: name for name, commit in repository.tags(timeline).items()}
+    by_file = {f"{commit[: store.COMMIT_DIGITS]}-{store.ENVIRONMENT}.json": name for commit, name in names.items()}
     found = []
     for path in sorted((root / "results" / machine).glob("*.json")):
-        if path.name != "machine.json":
-            try:
-                results = Results.load(str(path), machine_name=machine)
-            except util.UserError as error:  # it names the file
-                raise PasstimeError(f"{error}: {REPAIR}") from None
-            try:
-                sessions = Sessions.load_beside(results, path.with_suffix(".provenance.jsonl"))
-            except util.UserError as error:
-                raise PasstimeError(str(error)) from None
-            try:
-                name = names.get(results.commit_hash) or repository.release_name(timeline, results.commit_hash)
-                release = known.get(name)
-            except PasstimeError:
-                print(f"{path} is left out: it has results of a release that is not listed any more", file=sys.stderr)
-                continue
-            found.append(Stored(release, times(results, sessions)))
+        if path.name == "machine.json":
+            continue
+        try:
+            content = store.read(path)
+        except PasstimeError as error:
+            if by_file.get(path.name) in needed:
+                raise
+            print(f"{error}; {by_file.get(path.name, 'its release')} is left out", file=sys.stderr)
+            continue
+        commit = content.header["commit_hash"]
+        try:
+            release = known.get(names.get(commit) or repository.release_name(timeline, commit))
+        except PasstimeError:
+            print(f"{path} is left out: it has results of a release that is not listed any more", file=sys.stderr)
+            continue
+        found.append(Stored(release, times(content)))
     return sorted(found, key=lambda stored: stored.release.date)
 
 
-def times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
-    """What a release's results hold, of which `sessions` says what it was measured under."""
+def times(content: Content) -> dict[Place, Measured]:
+    """The times of a release's results, each with its sessions and what they were measured under."""
     found = {}
-    for name, measured_pass in itertools.product(results.get_all_result_keys(), PASSES):
-        if not name.endswith(f".time_{measured_pass}"):
+    for name, entry in content.entries.items():
+        measured_pass = name.rpartition(".")[2].removeprefix(_TIME)
+        if measured_pass not in PASSES:
             continue
-        params = results.get_result_params(name)
-        columns = (
-            results.get_result_value(name, params),
-            results.get_result_stats(name, params),
-            results.get_result_samples(name, params),
-        )
-        for cell, seconds, stats, samples in zip(cells_of({"name": name, "params": params}), *columns, strict=True):
-            if seconds is None:
+        for params, value in entry.values.items():
+            if value.value is None or len(params) != 2:
                 continue
-            workload, device = cell.params
-            lines = sessions.of(cell)
-            found[Place(workload, device, measured_pass)] = Measured(
-                seconds,
-                (stats["q_25"], stats["q_75"]) if stats and stats.get("q_25") is not None else None,
-                tuple(_by_session(samples or (), lines)),
+            lines = content.sessions.of(Cell(name, 0, params))
+            stats = value.stats or {}
+            found[Place(*params, measured_pass)] = Measured(
+                value.value,
+                (stats["q_25"], stats["q_75"]) if stats.get("q_25") is not None else None,
+                _by_session(value.samples or (), lines),
                 tuple(_doubts(lines)),
                 next((line[IMPORTED] for line in lines if IMPORTED in line), ""),
                 tuple(lines),
@@ -166,16 +162,9 @@ def times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
     return found
 
 
-def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> Iterator[tuple[float, ...]]:
-    """Samples are stored session after session. Where the sessions do not say how many are theirs, each has as many."""
-    counts: list[int] = [line.get(SAMPLES, 0) for line in lines]
-    if sum(counts) != len(samples) or 0 in counts:
-        share, more = divmod(len(samples), max(1, len(lines)))
-        counts = [share + (number < more) for number in range(max(1, len(lines)))]
-    ends = itertools.accumulate(counts)
-    for end, count in zip(ends, counts, strict=True):
-        if session := tuple(samples[end - count : end]):
-            yield session
+def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> tuple[tuple[float, ...], ...]:
+    """Each session's samples; all as one session's where no sessions were recorded."""
+    return tuple(session for session in split(samples, lines or [{}]) if session)
 
 
 def _doubts(lines: Sequence[dict]) -> Iterator[str]:

@@ -10,7 +10,8 @@ from typing import Any
 from asv.config import Config
 from asv.publishing import OutputPublisher
 
-from passtime.results.sessions import DOUBTS, IMPORTED, Sessions
+from passtime.results.sessions import DOUBTS, IMPORTED
+from passtime.results.store import read_sessions
 
 PAGE = "doubtful.html"
 
@@ -70,7 +71,7 @@ def _doubts(folder: Path) -> tuple[list[str], dict[_Row, list[str]]]:
     sources, rows = set(), defaultdict(list)
     for path in sorted(folder.glob("*.provenance.jsonl")):
         # Most files are long, and of measurements: not worth reading twice.
-        imported = Sessions.load(path).lines() if f'"{IMPORTED}"' in path.read_text("utf-8") else []
+        imported = read_sessions(path).lines() if f'"{IMPORTED}"' in path.read_text("utf-8") else []
         for line in imported:
             for doubt in line.get(DOUBTS, []):
                 sources.add(line[IMPORTED])

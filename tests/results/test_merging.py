@@ -1,0 +1,133 @@
+"""Results of two branches, through git itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from passtime import cli
+from passtime.results import store
+from passtime.results.store import Store
+
+from .test_content import BENCHMARK, HEADER, RESNET18, RESNET50, line
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch) -> Path:
+    """A repository with the project's own .gitattributes and one session in its results."""
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    (tmp_path / "asv.conf.json").write_text("{}", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for key, value in {"user.name": "Tester", "user.email": "tester@example.org"}.items():
+        for who in ("AUTHOR", "COMMITTER"):
+            monkeypatch.setenv(f"GIT_{who}_{key.partition('.')[2].upper()}", value)
+    git("init", "--quiet", "--initial-branch=main")
+    add_session("2026-01-01T00:00:00+00:00", [1.0, 1.0])
+    commit()
+    return tmp_path
+
+
+def git(*arguments: str, expect: int = 0) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, env={**os.environ, "GIT_EDITOR": "true"})
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout
+
+
+def add_session(begun: str, samples: list[float], cell=RESNET18) -> None:
+    with Store(Path("results/m"), HEADER).changing() as stored:
+        stored.add(BENCHMARK, cell, [line(cell, begun=begun)], None, samples)
+
+
+def commit() -> None:
+    git("add", ".")
+    git("commit", "--quiet", "--message", "results")
+
+
+def two_branches() -> None:
+    """`other` and `main` each add a session to the cell that both have, and `other` a cell of its own."""
+    git("checkout", "--quiet", "-b", "other")
+    add_session("2026-01-02T00:00:00+00:00", [2.0, 2.0])
+    add_session("2026-01-02T00:00:00+00:00", [9.0], RESNET50)
+    commit()
+    git("checkout", "--quiet", "main")
+    add_session("2026-01-03T00:00:00+00:00", [3.0])
+    commit()
+
+
+def stored() -> dict[tuple[str, ...], list[float] | None]:
+    (path,) = Path("results/m").glob("*-passtime.json")
+    entry = store.read(path).entries["nets.Net.time_forward"]
+    return {params: value.samples for params, value in entry.values.items()}
+
+
+def united() -> Result:
+    return CliRunner().invoke(cli.main, ["results", "merge"])
+
+
+BOTH = {RESNET18.params: [1.0, 1.0, 2.0, 2.0, 3.0], RESNET50.params: [9.0]}
+
+
+def test_merged_branches_have_the_sessions_of_both(checkout):
+    """After `git merge`, `passtime results merge` leaves every session of both branches, and nothing unmerged."""
+    two_branches()
+    git("merge", "--quiet", "other", expect=1)
+    assert stored() == {RESNET18.params: [1.0, 1.0, 3.0]}  # readable all the while, without markers
+    done = united()
+    assert done.exit_code == 0, done.output
+    assert done.output == "results/m/aaaaaaaa-passtime.json has the sessions of both sides\n"
+    git("commit", "--quiet", "--no-edit")
+    assert stored() == BOTH
+    assert git("status", "--porcelain") == ""
+
+
+def test_a_rebased_branch_has_the_sessions_of_both(checkout):
+    """The same in `git rebase`, which then goes on."""
+    two_branches()
+    git("checkout", "--quiet", "other")
+    git("rebase", "--quiet", "main", expect=1)
+    assert united().exit_code == 0
+    git("rebase", "--continue")
+    assert stored() == BOTH
+    assert git("status", "--porcelain") == ""
+
+
+def test_a_branch_that_removed_a_file_does_not_take_sessions_away(checkout):
+    """Where one side has removed a release's results and the other added to them, what was added stays."""
+    git("checkout", "--quiet", "-b", "other")
+    shutil.rmtree("results")
+    commit()
+    git("checkout", "--quiet", "main")
+    add_session("2026-01-03T00:00:00+00:00", [3.0])
+    commit()
+    git("merge", "--quiet", "other", expect=1)
+    assert united().exit_code == 0
+    assert stored() == {RESNET18.params: [1.0, 1.0, 3.0]}
+
+
+def test_nothing_to_merge_is_said(checkout):
+    """Without a conflict in results there is one line, and a nonzero exit."""
+    done = united()
+    assert done.exit_code == 1
+    assert done.output == "Error: no results are to be merged: git has no conflict in results/\n"
+
+
+def test_a_side_that_cannot_be_read_is_named(checkout):
+    """A damaged version of one side ends the merge with its name and side; git's index stays as it was."""
+    two_branches()
+    git("checkout", "--quiet", "other")
+    Path("results/m/aaaaaaaa-passtime.json").write_text("{", "utf-8")
+    commit()
+    git("checkout", "--quiet", "main")
+    git("merge", "--quiet", "other", expect=1)
+    done = united()
+    assert done.exit_code == 1
+    assert "results/m/aaaaaaaa-passtime.json (theirs) is damaged: it is no JSON" in done.output
+    assert "results/m/aaaaaaaa-passtime.json" in git("ls-files", "--unmerged")

@@ -179,10 +179,17 @@ def make(
 
 
 def _order(place: Place) -> tuple[int, int, int]:
-    workload, device, measured_pass = place
     names = (*workloads.MODELS, *workloads.LAYERS)
-    position = names.index(workload) if workload in names else len(names)
-    return workloads.DEVICES.index(device), position, PASSES.index(measured_pass)
+    return (
+        _position(workloads.DEVICES, place.device),
+        _position(names, place.workload),
+        PASSES.index(place.measured_pass),
+    )
+
+
+def _position(names: Sequence[str], name: str) -> int:
+    """Where a name stands; what a project's own benchmarks have beside them comes last."""
+    return names.index(name) if name in names else len(names)
 
 
 def _reason(base: Stored, other: Stored, place: Place, record: Record) -> str:

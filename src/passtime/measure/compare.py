@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from passtime.asv.project import Project, land
 from passtime.asv.results import KeptResults
-from passtime.catalog import frameworks, sampling
+from passtime.catalog import frameworks, requests, sampling
 from passtime.catalog.place import Item, Place
 from passtime.errors import PasstimeError
 from passtime.measure import report
@@ -145,6 +145,7 @@ def _measure(
             raise LookupError(str(item)) from None
         said = {
             **said_of_release(one.release),
+            **requests.said_of_driver(policy),
             STARTED_AT: taken.started_at.isoformat(timespec="seconds"),
             "seconds": round(taken.seconds, 2),
             WORKER: one.worker.identity,

@@ -114,7 +114,7 @@ class Conditions:
 
 
 def marks(during: Dict[str, Any]) -> Iterator[str]:
-    """What disturbed a session's samples, of `protocol.MARKS`."""
+    """What disturbed a session's samples, by the protocol's names, from what happened `during` them."""
     enough_seconds = max(DISTURBING_SECONDS, DISTURBING_CPUS * during["observed_seconds"])
     if during["suspended_seconds"] > 0:
         yield protocol.SUSPENDED
@@ -127,7 +127,7 @@ def marks(during: Dict[str, Any]) -> Iterator[str]:
 
 
 def allocator(file: str) -> str:
-    """Whose `malloc` a process calls, by the file that has it: `glibc 2.31`; of another, the file: `libjemalloc.so.2`."""
+    """Whose `malloc` a process calls, by the file that has it: `glibc 2.31`, or that file: `libjemalloc.so.2`."""
     if not file:
         return "unknown"
     if "musl" not in file and re.match(r"libc[-.]|ld-", file):

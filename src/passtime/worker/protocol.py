@@ -28,6 +28,7 @@ SUSPENDED = "suspended"  # the session or the machine stood still
 THROTTLED = "throttled"  # the CPU quota was used up
 STOLEN = "stolen"  # the hypervisor ran others on its cores
 OTHERS = "others on its cores"  # other programs ran there
+MARKS = (SUSPENDED, THROTTLED, STOLEN, OTHERS)
 
 _NUMBER = (int, float)
 

@@ -61,9 +61,9 @@ def test_places_secrets_and_what_changes_no_speed_are_not_told(name):
 def test_values_name_no_path_and_no_secret():
     """Of preloaded libraries the files' names are told, of other paths and addresses that there is one."""
     assert told(
-        LD_PRELOAD="/home/me/lib/libjemalloc.so.2 /opt/libx.so:liby.so",
-        LD_LIBRARY_PATH="/home/me/lib",
-        XLA_FLAGS="--xla_dump_to=/home/me/dump --xla_cpu_enable_fast_math=true",
+        LD_PRELOAD="/srv/me/lib/libjemalloc.so.2 /opt/libx.so:liby.so",
+        LD_LIBRARY_PATH="/srv/me/lib",
+        XLA_FLAGS="--xla_dump_to=/srv/me/dump --xla_cpu_enable_fast_math=true",
         TORCH_LOGS="https://me:word@example.org/x",
         KMP_SETTINGS="password=x",
         MALLOC_CONF="x" * 5000,

@@ -80,6 +80,14 @@ def test_its_sessions_tell_what_they_were_measured_under(start):
     assert parity == {"reply": "parity", "pass": "total"}
 
 
+def test_a_session_that_was_stopped_is_marked(start):
+    """The worker's parent sees that its process was stopped during the samples, in that session alone."""
+    worker = start()
+    stopped, other = ask(worker, "total", "resnet34"), ask(worker, "total", "resnet18")
+    assert (stopped["marks"], other["marks"]) == ([protocol.SUSPENDED], [])
+    assert 0 < stopped["provenance.suspended_seconds"] <= stopped["provenance.observed_seconds"]
+
+
 def test_what_it_prints_is_the_log(start):
     """Prints of the framework reach the log and disturb no reply."""
     worker = start()

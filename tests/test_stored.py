@@ -36,6 +36,23 @@ def test_a_busy_machine_is_a_doubt():
     assert list(stored._doubts([{"provenance.others_cpus": 0.05}, {}])) == []
 
 
+@pytest.mark.parametrize(
+    ("mark", "fields", "said"),
+    [
+        ("throttled", {"throttled_periods": 6}, "its CPU quota was used up in 12 periods"),
+        ("stolen", {"steal_seconds": 0.6, "observed_seconds": 2.0}, "the hypervisor took 0.3 CPUs"),
+        ("others on its cores", {"others_cpu_seconds": 1.0, "observed_seconds": 2.0}, "other programs took 0.5 CPUs"),
+        ("suspended", {"suspended_seconds": 1.5}, "it was suspended for 3 s"),
+    ],
+)
+def test_a_mark_is_a_doubt(mark, fields, said):
+    """What disturbed samples is told once for all sessions that have the mark; fields without the mark say nothing."""
+    line = {f"provenance.{name}": value for name, value in fields.items()}
+    marked, unmarked = {**line, "marks": [mark]}, {**line, "provenance.others_cpus": 0.5, "marks": []}
+    assert list(stored._doubts([marked, unmarked, marked])) == [f"while it was measured, {said}"]
+    assert list(stored._doubts([unmarked])) == []
+
+
 def test_a_throttled_gpu_is_a_doubt():
     """Each reason of any session is told once; sessions that were not throttled, or do not know, are no doubt."""
     reasons = [["software power cap"], [], ["hardware slowdown", "software power cap"]]

@@ -18,6 +18,7 @@ import pytest
 from fake import adapter
 from fake.project import DEADLINE_SECONDS, Project
 
+import passtime
 from asv_plugin.conftest import await_session
 from passtime.asv import commands
 from passtime.asv import process as asv_process
@@ -226,6 +227,25 @@ def test_a_session_says_which_commit_it_measured(project):
     (session,) = project.sessions("fake-1.0")
     assert "revision" not in session
     assert session["release_date"] == "2021-01-01T00:00:00+00:00"
+
+
+def test_a_session_says_what_it_was_measured_under(project):
+    """Variables that change a framework's speed, passtime's version and an unusual policy are in a session's line."""
+    layer = ("-b", r"Layer\.time_.*'cpu'")
+    project.asv("run", "fake-1.0", *layer, ONEDNN_MAX_CPU_ISA="SSE41")
+    usual = project.sessions("fake-1.0")
+    project.asv("run", "fake-2.0", *layer, "--quick")
+    quick = project.sessions("fake-2.0")
+    assert {line["provenance.env.ONEDNN_MAX_CPU_ISA"] for line in usual} == {"SSE41"}
+    assert {line["passtime"] for line in usual + quick} == {passtime.__version__}
+    assert all(isinstance(line["marks"], list) for line in usual + quick)
+    assert not [name for line in usual for name in line if name.startswith("policy.")]
+    assert {(line["policy.maximum_samples"], line["policy.warmup_seconds"]) for line in quick} == {(1, 0.0)}
+    assert not [name for line in quick for name in line if name.startswith("provenance.env.")]
+    said = project.passtime("verdict", "fake-1.0", "fake-2.0", "--format", "json", expect=3)
+    assert {"setting": "env.ONEDNN_MAX_CPU_ISA", "base": "SSE41", "other": "not set", "rows": 4} in json.loads(said)[
+        "differences"
+    ]
 
 
 def test_a_failed_install_keeps_values_and_stops_no_other(project):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fake import adapter
 
+import passtime
 from passtime.stats import judge
 from tests.asv_plugin.conftest import await_session, checked, sessions  # noqa: F401  the FIFO that sessions tell of
 
@@ -34,6 +35,7 @@ def test_a_slower_release_is_found_and_kept(project):
         lines = [line for line in project.sessions(release) if line["benchmark"] == "nets.Net.time_total"]
         pairs = [line["pair"] for line in lines if line["params"] == ["resnet18", "cpu"]]
         assert len(set(pairs)) == judge.LOOKS[0]
+        assert {(line["passtime"], line["policy.minimum_samples"]) for line in lines} == {(passtime.__version__, 2)}
         samples = project.stored(release, "samples")[TOTAL]
         assert len(samples) == sum(line["samples"] for line in lines if line["params"] == ["resnet18", "cpu"])
         assert project.stored(release)[TOTAL] == pytest.approx(statistics.median(samples))

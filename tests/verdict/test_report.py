@@ -94,6 +94,56 @@ def test_what_was_recorded_and_differs_stands_beside():
     ]
 
 
+def test_what_changes_a_number_is_named():
+    """Quota, allocator, clocks and variables of the environment are settings; what happened meanwhile is none."""
+    normal = {
+        "allocator": "glibc 2.31",
+        "cpu_quota": "none",
+        "transparent_huge_pages": "madvise",
+        "governor": "powersave",
+    }
+    other = {
+        "allocator": "libjemalloc.so.2",
+        "cpu_quota": 1.0,
+        "transparent_huge_pages": "always",
+        "governor": "performance",
+    }
+    variables = {"env.ONEDNN_MAX_CPU_ISA": "SSE41", "env.BEAM": "2"}
+    counted = {"preemptions": 3, "waits": 4, "steal_seconds": 0.1, "others_cpu_seconds": 0.2, "observed_seconds": 3.0}
+    counted = {**counted, "throttled_periods": 5, "throttled_seconds": 0.4, "suspended_seconds": 0.0}
+    base = {("vgg16", "total"): time(5.0, **normal, turbo="on")}
+    changed = {("vgg16", "total"): time(5.0, **other, **variables, **counted, turbo="off")}
+    found = reported(stored("torch-1", base), stored("torch-2", changed)).differences
+    assert {(one.setting, one.base, one.other) for one in found} == {
+        ("allocator", "glibc 2.31", "libjemalloc.so.2"),
+        ("cpu_quota", "none", "1.0"),
+        ("transparent_huge_pages", "madvise", "always"),
+        ("governor", "powersave", "performance"),
+        ("turbo", "on", "off"),
+        ("env.ONEDNN_MAX_CPU_ISA", "not set", "SSE41"),
+        ("env.BEAM", "not set", "2"),
+    }
+    assert reported(stored("torch-1", base), stored("torch-2", base)).differences == ()
+
+
+def test_a_variable_of_some_sessions_is_named():
+    """A release whose sessions had a variable only in part is not as one whose sessions all had it."""
+    without, with_it = (time(5.0, allocator="glibc 2.31", **one) for one in ({}, {"env.BEAM": "2"}))
+    mixed = replace(with_it, provenance=(without.provenance[0], with_it.provenance[0]))
+    (found,) = reported(
+        stored("torch-1", {("vgg16", "total"): mixed}), stored("torch-2", {("vgg16", "total"): with_it})
+    ).differences
+    assert (found.setting, found.base, found.other) == ("env.BEAM", "2 or not set", "2")
+
+
+def test_what_was_not_recorded_is_not_said_to_be_unset():
+    """Of sessions from before variables were recorded, nobody knows what was set."""
+    old = {("vgg16", "total"): time(5.0)}
+    new = {("vgg16", "total"): time(5.0, allocator="glibc 2.31", **{"env.BEAM": "2"})}
+    found = reported(stored("torch-1", old), stored("torch-2", new)).differences
+    assert {(one.setting, one.base) for one in found} == {("allocator", "not recorded"), ("env.BEAM", "not recorded")}
+
+
 def test_a_models_change_is_held_against_its_layers():
     """A model that slowed down more than any of its layers was not slowed down by them."""
     slower = {**BASE, ("resnet18", "total"): time(2.0)}

@@ -63,4 +63,10 @@ held = fill(1.0f0, 25_000_000)
 Watch.peak_bytes(baseline) > 90_000_000 || error("100 MB were not seen: $(Watch.peak_bytes(baseline))")
 Watch.available_bytes() > 0 && Watch.page_faults() > 0 && Watch.others_cpu_seconds() > 0 && Watch.load() >= 0 ||
     error("the machine does not tell")
+before, after = Watch.reading(["/proc/stat", "/nowhere"]), Watch.reading([])
+before["monotonic_seconds"] < after["monotonic_seconds"] && 0 < before["cpu_seconds"] <= after["cpu_seconds"] ||
+    error("no times: $before")
+0 <= before["preemptions"] <= after["preemptions"] && before["waits"] > 0 || error("no counts: $before")
+startswith(before["files"][1], "cpu ") && before["files"][2] == "" || error("files were not read")
+startswith(Watch.malloc_file(), "libc") || error("malloc is in $(Watch.malloc_file())")
 sum(held) > 0 || error("not held")

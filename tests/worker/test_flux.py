@@ -15,7 +15,7 @@ from passtime.catalog import frameworks, sampling, workloads
 from passtime.measure import parity as compare
 from passtime.runtimes import julia, store
 from passtime.timeline import manifest
-from passtime.worker import adapters
+from passtime.worker import adapters, protocol
 from passtime.worker.driver import client, start
 from passtime.worker.inside import sampler
 
@@ -158,6 +158,20 @@ def test_sessions_speak_the_protocol(start_fake):
         assert ask(worker, name, "dense", "memory")["peak_bytes"] > 0
     found = compare.check(worker, worker, "dense", "cpu")
     assert (found.difference, found.parameters, found.output_error) == ("", PARAMETERS["dense"], 0)
+
+
+def test_sessions_tell_the_same_conditions_as_in_python(start_fake, start, monkeypatch):
+    """What a Julia session was measured under is told in the fields of a Python session, with the same settings."""
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    ours, theirs = start(BEAM="").ask("sample", "total"), ask(start_fake(), "total", "dense")
+    fields = ("cpu_quota", "affinity_cpus", "allocator", "transparent_huge_pages", "governor", "turbo")
+    for name in (f"provenance.{field}" for field in (*fields, "env.OPENBLAS_CORETYPE")):
+        assert ours.get(name) == theirs.get(name)
+    for name in ("preemptions", "waits", "steal_seconds", "others_cpu_seconds", "suspended_seconds"):
+        assert theirs[f"provenance.{name}"] >= 0
+    assert 0 < sum(theirs["elapsed_seconds"]) < theirs["provenance.observed_seconds"]
+    assert theirs["marks"] == [mark for mark in theirs["marks"] if mark in protocol.MARKS]
+    assert not [name for name in theirs if name.startswith("provenance.env.JULIA")]
 
 
 @pytest.mark.parametrize(

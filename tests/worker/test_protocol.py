@@ -20,6 +20,7 @@ ROOM = Path(worker.__path__[0])
 # What runs in the runtimes of torch, whose oldest Python is 3.6.
 RUNTIME_SIDE = (
     "protocol",
+    "cgroup",
     *(f"inside.{path.stem}" for path in sorted((ROOM / "inside").glob("*.py"))),
     "adapters.torch",
 )

@@ -69,6 +69,25 @@ def test_one_process_does_all_sessions(start, tmp_path):
     assert noted(tmp_path) == ["start", "dense", "dense", "resnet18"]
 
 
+def test_its_sessions_tell_what_they_were_measured_under(start):
+    """What the worker's parent knows is told of a resident process's sessions as of any other's, and not of parity."""
+    worker = start(ONEDNN_MAX_CPU_ISA="SSE41")
+    reply = ask(worker, "total")
+    assert reply["provenance.env.ONEDNN_MAX_CPU_ISA"] == "SSE41"
+    assert reply["provenance.affinity_cpus"] == len(os.sched_getaffinity(0))
+    assert "marks" not in reply  # the program takes no readings
+    parity = ask(worker, "total", "dense", "parity", folder="/", role="reference")
+    assert parity == {"reply": "parity", "pass": "total"}
+
+
+def test_a_session_that_was_stopped_is_marked(start):
+    """The worker's parent sees that its process was stopped during the samples, in that session alone."""
+    worker = start()
+    stopped, other = ask(worker, "total", "resnet34"), ask(worker, "total", "resnet18")
+    assert (stopped["marks"], other["marks"]) == ([protocol.SUSPENDED], [])
+    assert 0 < stopped["provenance.suspended_seconds"] <= stopped["provenance.observed_seconds"]
+
+
 def test_what_it_prints_is_the_log(start):
     """Prints of the framework reach the log and disturb no reply."""
     worker = start()

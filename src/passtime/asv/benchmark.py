@@ -99,11 +99,12 @@ def _ask(workload: str, device: str) -> dict:
     method = os.environ[BENCHMARK_VARIABLE].partition("-")[0].rpartition(".")[2]
     request, measured_pass = requests.REQUESTS[method]
     samples = os.environ.get(SAMPLES_VARIABLE)
+    policy = sampling.policy(int(samples) if samples else None)
     fields = {
         "request": request,
         "pass": measured_pass,
         **workloads.request_fields(workload, device),
-        **sampling.policy(int(samples) if samples else None),
+        **policy,
         "threads": cores.threads(),
     }
     try:
@@ -112,12 +113,12 @@ def _ask(workload: str, device: str) -> dict:
         if error.kind == "unavailable":
             raise NotImplementedError(str(error)) from None
         raise PasstimeError(str(error)) from None
-    _log_session(reply)
+    _log_session({**requests.said_of_driver(policy), **requests.said_of_session(reply)})
     return reply
 
 
-def _log_session(reply: dict) -> None:
+def _log_session(said: dict) -> None:
     path = os.environ.get(SESSION_LOG_VARIABLE)
     if path:
         with open(path, "a", encoding="utf-8") as log:
-            log.write(json.dumps(requests.said_of_session(reply)) + "\n")
+            log.write(json.dumps(said) + "\n")

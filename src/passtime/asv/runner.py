@@ -21,6 +21,7 @@ from passtime.asv import need, plan
 from passtime.asv.budget import Budget
 from passtime.asv.environment import PasstimeEnvironment
 from passtime.asv.results import KeptResults
+from passtime.catalog import requests
 from passtime.errors import PasstimeError
 from passtime.results import pace as progress
 from passtime.results import stored
@@ -236,6 +237,7 @@ class _Measuring:
             "version": benchmark["version"],
             "params": list(cell.params),
             **said_of_release(self._env.release),
+            **requests.said_of_driver(),
             STARTED_AT: started_at.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 2),
             WORKER: worker,

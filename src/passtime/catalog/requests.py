@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from passtime import __version__
+from passtime.catalog.sampling import POLICY
 from passtime.worker import protocol
 
 # By method: the request, and the pass that it names.
@@ -22,6 +24,15 @@ def session_of(method: str) -> str:
     """The kind of session, `training` or `inference`, that answers a benchmark's method."""
     request, measured_pass = REQUESTS[method]
     return protocol.session_of({"request": request, "pass": measured_pass})
+
+
+def said_of_driver(policy: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """What a session's line says of the side that asked: passtime's version, and in what the policy was not the usual.
+
+    `passtime`, and a field such as `policy.minimum_samples` for each number of `policy` that differs from `POLICY`.
+    """
+    changed = {} if policy is None else {name: policy[name] for name in POLICY if policy[name] != POLICY[name]}
+    return {"passtime": __version__, **{f"policy.{name}": value for name, value in changed.items()}}
 
 
 def said_of_session(reply: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from passtime.catalog import frameworks, sampling
+from passtime.catalog import frameworks, requests, sampling
 from passtime.catalog.place import Item, Place
 from passtime.errors import PasstimeError
 from passtime.measure import report
@@ -139,6 +139,7 @@ def _measure(
             raise LookupError(str(item)) from None
         said = {
             **said_of_release(one.release),
+            **requests.said_of_driver(policy),
             STARTED_AT: taken.started_at.isoformat(timespec="seconds"),
             "seconds": round(taken.seconds, 2),
             WORKER: one.worker.identity,

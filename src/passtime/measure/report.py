@@ -30,9 +30,14 @@ _NO_SETTINGS = frozenset(
         *("page_faults_per_pass", "collection_seconds_per_pass", "allocated_bytes_per_pass", "parameters"),
         *("input_shape", "output_shape", "build_seconds", "warmup_seconds", "sampling_seconds", "session_seconds"),
         *("event_seconds", "event_over_wall", "gpu_before", "gpu_after", "gpu_throttled"),
+        *("observed_seconds", "preemptions", "waits", "steal_seconds", "others_cpu_seconds"),
+        *("throttled_periods", "throttled_seconds", "suspended_seconds"),
     }
 )
 _PROVENANCE = "provenance."
+_NOT_RECORDED, _NOT_SET = "not recorded", "not set"
+# An environment variable that is not set has no field. Whoever recorded variables recorded this, too.
+_VARIABLE, _WITH_VARIABLES = "env.", "provenance.allocator"
 
 _MANY_PAGE_FAULTS = 100
 
@@ -250,7 +255,9 @@ def _differences(rows: Sequence[Row]) -> Iterator[Difference]:
     for row in rows:
         ours, theirs = (_settings(time) for time in (row.base, row.other))
         for setting in sorted(ours.keys() | theirs.keys()):
-            one, two = ours.get(setting, "not recorded"), theirs.get(setting, "not recorded")
+            one, two = (
+                known.get(setting, _missing(setting, time)) for known, time in ((ours, row.base), (theirs, row.other))
+            )
             if one != two:
                 found[setting, one, two] = found.get((setting, one, two), 0) + 1
     for (setting, one, two), count in found.items():
@@ -265,7 +272,19 @@ def _settings(time: Measured) -> dict[str, str]:
             setting = key.removeprefix(_PROVENANCE)
             if key.startswith(_PROVENANCE) and setting.partition(".")[0] not in _NO_SETTINGS:
                 values.setdefault(setting, set()).add(str(value))
+    for setting, found in values.items():
+        # A variable that some sessions had, and others had not.
+        if setting.startswith(_VARIABLE) and any(
+            _WITH_VARIABLES in line and _PROVENANCE + setting not in line for line in time.provenance
+        ):
+            found.add(_NOT_SET)
     return {setting: " or ".join(sorted(found)) for setting, found in values.items()}
+
+
+def _missing(setting: str, time: Measured) -> str:
+    """What is said of a setting that no session of a time has."""
+    is_known = setting.startswith(_VARIABLE) and any(_WITH_VARIABLES in line for line in time.provenance)
+    return _NOT_SET if is_known else _NOT_RECORDED
 
 
 def _means(rows: Sequence[Row], margin: float) -> dict[tuple[str, str, str], tuple[Change, str, int]]:

@@ -14,7 +14,7 @@ from typing import Any
 from passtime import places
 from passtime.catalog.place import PASSES, Place
 from passtime.errors import PasstimeError
-from passtime.results import store
+from passtime.results import marks, store
 from passtime.results.content import Content
 from passtime.results.sessions import DOUBTS, IMPORTED, PAIR, STARTED_AT, WORKER, Cell, split
 from passtime.timeline import manifest, repository
@@ -22,9 +22,6 @@ from passtime.timeline.manifest import Release
 
 # A reason to believe a change of such a time less, not the time itself.
 ONE_WORKER = "its sessions had one worker, and how much workers differ is not in the interval"
-
-# More than this of a CPU went to other programs while it was measured: enough to slow a pass that uses all of them.
-_BUSY_CPUS = 0.1
 
 _TIME = "time_"
 _PAGE_FAULTS = "provenance.page_faults_per_pass"
@@ -175,9 +172,7 @@ def _doubts(lines: Sequence[dict]) -> Iterator[str]:
     )
     if len(builds) > 1:
         yield f"its sessions are of different builds, {' and '.join(builds)}: a build needs a name of its own"
-    busiest = max((line.get("provenance.others_cpus") or 0.0 for line in lines), default=0.0)
-    if busiest > _BUSY_CPUS:
-        yield f"while it was measured, other programs took {busiest:.2g} CPUs"
+    yield from marks.doubts(lines)
     reasons = dict.fromkeys(reason for line in lines for reason in line.get(_GPU_THROTTLED, ()))
     if reasons:
         yield f"while it was measured, the GPU was throttled: {', '.join(reasons)}"

@@ -23,6 +23,13 @@ ERROR_KINDS = (UNAVAILABLE, OUT_OF_MEMORY, FAILED, BAD_REQUEST, PROTOCOL)
 # No message is nearly as long; a line that does not end is no message.
 LONGEST_LINE_BYTES = 1 << 20
 
+# What disturbed a session's samples: its field `marks` names each.
+SUSPENDED = "suspended"  # the session or the machine stood still
+THROTTLED = "throttled"  # the CPU quota was used up
+STOLEN = "stolen"  # the hypervisor ran others on its cores
+OTHERS = "others on its cores"  # other programs ran there
+MARKS = (SUSPENDED, THROTTLED, STOLEN, OTHERS)
+
 _NUMBER = (int, float)
 
 # The requests that a session answers, and the passes that each may name.

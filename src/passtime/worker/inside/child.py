@@ -57,7 +57,7 @@ class Child:
 def _be_child(parent: int, work: Callable[[], dict], close_inherited: Callable[[], None], write_end: int) -> None:
     """Does the work and ends the process, whatever happens: a child must never return into the parent's loop."""
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         # The kernel kills the child when the parent dies, whatever the cause.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -4,7 +4,8 @@ The worker's parent, `server.py`, owns the socket and the queue; the resident pr
 over two pipes. The resident's standard input brings requests, one a line, as docs/protocol.md has them; its end is the
 resident's. Its last argument is the number of a descriptor, to which it writes one JSON object a line: first, once the
 framework is loaded, `{"framework": ..., "version": ..., "devices": [...]}`; then, for each request, the session's
-document, as `session.py` has it. What it prints is the worker's log.
+document, as `session.py` has it. The document's `observed`, with readings as `watch.py` takes them, may be left out.
+What the process prints is the worker's log.
 
 A session cannot be stopped inside the process, so one that is not wanted any more costs the process: it is killed, and
 the next session starts another.

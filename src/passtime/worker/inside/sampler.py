@@ -44,16 +44,24 @@ class Samples:
         return self.warmup_passes + taken * self.passes_per_sample
 
 
-def sample(workload: Any, session: str, policy: dict, clock: Callable[[], float]) -> Samples:
+def sample(
+    workload: Any,
+    session: str,
+    policy: dict,
+    clock: Callable[[], float],
+    observe: Callable[[], None] = lambda: None,
+) -> Samples:
     """Warms up, then samples until the medians are tight enough or a bound is reached.
 
-    `session` is `training` or `inference`; `policy` a request's sampling fields; `clock` gives seconds.
+    `session` is `training` or `inference`; `policy` a request's sampling fields; `clock` gives seconds. `observe` is
+    called right before the first sample and right after the last.
     """
     batch = batches(workload, session, clock)
     warmup_start = clock()
     count, warmup_passes = warm_up(batch, policy, clock)
     warmup_seconds = clock() - warmup_start
     workload.observe()
+    observe()
     start = clock()
     samples = Samples(count, warmup_passes, warmup_seconds)
     samples.elapsed_seconds = {name: [] for name in SESSIONS[session]}
@@ -61,6 +69,7 @@ def sample(workload: Any, session: str, policy: dict, clock: Callable[[], float]
         for name, seconds in batch(count).items():
             samples.elapsed_seconds[name].append(seconds)
     samples.sampling_seconds = clock() - start
+    observe()
     workload.observe()
     return samples
 

@@ -18,6 +18,7 @@ import sys
 from typing import Any, Dict, List, Optional
 
 from passtime.worker import protocol
+from passtime.worker.inside.conditions import Conditions
 
 # A client that does not take its few kilobytes in this time is gone.
 _SEND_SECONDS = 5.0
@@ -75,6 +76,7 @@ class _Server:
         self._identity: Optional[dict] = None
         # What was measured and not asked for yet: of each session, the replies by "sample forward" and the like.
         self._store: Dict[str, Dict[str, dict]] = {}
+        self._conditions = Conditions()
 
     def run(self) -> None:
         self._selector.register(0, selectors.EVENT_READ, self._read_standard_input)
@@ -144,7 +146,7 @@ class _Server:
         if self._running is None and self._waiting:
             self._served, request = next(iter(self._waiting.items()))
             try:
-                self._watch(self._source.session(request, self._close_inherited))
+                self._watch(self._source.session(self._conditions.asked(request), self._close_inherited))
             except protocol.Failure as failure:
                 client, self._served = self._served, None
                 self._finish_session(client, {"error": failure.reply()})
@@ -177,6 +179,7 @@ class _Server:
     def _finish_session(self, client: _Client, document: dict) -> None:
         request = self._waiting[client]
         if "replies" in document:
+            self._conditions.tell(document, request)
             self._store[_session_key(request)] = document["replies"]
             return
         error = dict(document["error"])

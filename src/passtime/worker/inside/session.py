@@ -21,20 +21,20 @@ import traceback
 from typing import Any, Dict, List
 
 from passtime.worker import protocol
-from passtime.worker.inside import sampler
-from passtime.worker.inside.watch import Watch
+from passtime.worker.inside import sampler, watch
 
 
 def run(adapter: Any, request: dict, arrival: float) -> dict:
     """The session's document: `{"replies": {"sample forward": reply, ..., "memory total": reply}}` or `{"error": ...}`.
 
     A training session answers forward, backward and total from the same steps, and the memory of those steps. `arrival`
-    is when the request was taken up, by the adapter's clock.
+    is when the request was taken up, by the adapter's clock. Beside replies of samples, `observed` has what
+    `conditions.py` makes the session's conditions of.
     """
     try:
         if request["request"] == "parity":
             return {"replies": _exchange(adapter, request)}
-        return {"replies": _measure(adapter, request, arrival)}
+        return _measure(adapter, request, arrival)
     except protocol.Failure as failure:
         return {"error": failure.reply()}
     except MemoryError:
@@ -45,8 +45,9 @@ def run(adapter: Any, request: dict, arrival: float) -> dict:
         return {"error": protocol.Failure(adapter.error_kind(error), message).reply()}
 
 
-def _measure(adapter: Any, request: dict, arrival: float) -> Dict[str, dict]:
-    watch = Watch()
+def _measure(adapter: Any, request: dict, arrival: float) -> Dict[str, Any]:
+    watched = watch.Watch()
+    readings: List[dict] = []
     session = protocol.session_of(request)
     build_start = adapter.clock()
     workload = adapter.build(request, session)
@@ -54,20 +55,24 @@ def _measure(adapter: Any, request: dict, arrival: float) -> Dict[str, dict]:
     gc.collect()
     gc.disable()
     build_seconds = adapter.clock() - build_start
-    faults_before = watch.page_faults()
-    samples = sampler.sample(workload, session, request, adapter.clock)
-    page_faults = watch.page_faults() - faults_before
+    faults_before = watched.page_faults()
+
+    def observe() -> None:
+        readings.append(watch.reading(request.get("observe", ())))
+
+    samples = sampler.sample(workload, session, request, adapter.clock, observe)
+    page_faults = watched.page_faults() - faults_before
     peak_bytes = workload.peak_bytes()
     provenance = {
         "framework": adapter.FRAMEWORK,
         "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
-        "load": round(watch.load, 2),
-        "others_cpus": round(watch.others_cpus(), 2),
+        "load": round(watched.load, 2),
+        "others_cpus": round(watched.others_cpus(), 2),
         "warmup_passes": samples.warmup_passes,
         "page_faults_per_pass": page_faults // samples.passes,
     }
     if peak_bytes is None:
-        peak_bytes = watch.peak_bytes()
+        peak_bytes = watched.peak_bytes()
     provenance.update(adapter.provenance(workload))
     for name, seconds in sampler.device_clock_seconds(workload, samples).items():
         provenance["event_seconds." + name] = round(seconds, 9)
@@ -80,7 +85,8 @@ def _measure(adapter: Any, request: dict, arrival: float) -> Dict[str, dict]:
         "session_seconds": adapter.clock() - arrival,
     }
     provenance.update({name: round(seconds, 4) for name, seconds in spent_seconds.items()})
-    return _replies(request, samples, peak_bytes, provenance)
+    observed = {"malloc": watch.malloc_file(), "readings": readings}
+    return {"replies": _replies(request, samples, peak_bytes, provenance), "observed": observed}
 
 
 def _exchange(adapter: Any, request: dict) -> Dict[str, dict]:

@@ -1,10 +1,14 @@
 """What Linux tells of a session from outside: the memory that it took, and who else used the machine meanwhile."""
 # ruff: noqa: UP006, UP035
 
+import ctypes
 import os
 import resource
 import time
-from typing import Dict
+from typing import Any, Dict, Iterable
+
+# Of /proc/stat the first lines are wanted; those of a thousand CPUs are shorter than this.
+_LONGEST_READING = 1 << 17
 
 
 class Watch:
@@ -33,6 +37,36 @@ class Watch:
         """
         memory = _memory_bytes()
         return max(0, memory["VmHWM"] - memory["RssFile"] - memory["RssShmem"] - self._data_bytes)
+
+
+def reading(files: Iterable[str]) -> Dict[str, Any]:
+    """The state of this process and the text of some files, now: for `conditions.py`."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "monotonic_seconds": time.monotonic(),
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "preemptions": used.ru_nivcsw,
+        "waits": used.ru_nvcsw,
+        "files": [_text(path) for path in files],
+    }
+
+
+def malloc_file() -> str:
+    """The name of the file that has the `malloc` which this process calls: a library in front of the C library's."""
+    address = ctypes.cast(ctypes.CDLL(None).malloc, ctypes.c_void_p).value or 0
+    for fields in map(str.split, _text("/proc/self/maps", None).splitlines()):
+        first, last = (int(end, 16) for end in fields[0].split("-"))
+        if first <= address < last and len(fields) > 5:
+            return os.path.basename(fields[5])
+    return ""
+
+
+def _text(path: str, longest: Any = _LONGEST_READING) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(longest)
+    except OSError:
+        return ""
 
 
 def _memory_bytes() -> Dict[str, int]:

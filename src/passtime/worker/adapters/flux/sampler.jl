@@ -18,17 +18,22 @@ end
 passes(samples::Samples) =
     samples.warmup_passes + maximum(length, values(samples.elapsed_seconds)) * samples.passes_per_sample
 
-"""Warms up, then samples until the medians are tight enough or a bound is reached."""
-function sample(workload, session::String, policy::AbstractDict, clock)
+"""
+Warms up, then samples until the medians are tight enough or a bound is reached. `observe` is called right before the
+first sample and right after the last.
+"""
+function sample(workload, session::String, policy::AbstractDict, clock, observe = () -> nothing)
     batch = batches(workload, session, clock)
     count, warmup_passes = warm_up(batch, policy, clock)
     elapsed_seconds = Dict(name => Float64[] for name in SESSIONS[session])
+    observe()
     start = clock()
     while !is_enough(elapsed_seconds, policy, clock() - start)
         for (name, seconds) in batch(count)
             push!(elapsed_seconds[name], seconds)
         end
     end
+    observe()
     return Samples(count, warmup_passes, elapsed_seconds)
 end
 

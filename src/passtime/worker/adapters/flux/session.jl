@@ -1,10 +1,12 @@
 # One session: from the request to the document that holds its replies; the same as ../../inside/session.py and ../torch.py.
 
-"""`{"replies": {"sample forward": ..., "memory total": ...}}` or `{"error": ...}`."""
+"""
+`{"replies": {"sample forward": ..., "memory total": ...}}` or `{"error": ...}`; beside replies of samples, `observed` has
+what ../../inside/conditions.py makes the session's conditions of.
+"""
 function run_session(request)
     try
-        replies = request["request"] == "parity" ? exchange(request) : measure(request)
-        return Dict("replies" => replies)
+        return request["request"] == "parity" ? Dict("replies" => exchange(request)) : measure(request)
     catch error
         if error isa Failure
             return Dict("error" => error_reply(error.kind, error.message))
@@ -159,7 +161,9 @@ function measure(request)
         infer = () -> infer(workload),
         synchronize = () -> synchronize(workload),
     )
-    samples = Sampler.sample(operations, session, request, clock)
+    readings = []
+    observe() = push!(readings, Watch.reading(get(request, "observe", [])))
+    samples = Sampler.sample(operations, session, request, clock, observe)
     GC.enable(true)
     passes = Sampler.passes(samples)
     provenance = Dict{String,Any}(
@@ -173,7 +177,8 @@ function measure(request)
     )
     peak_bytes = workload.is_on_gpu ? nothing : Watch.peak_bytes(baseline)
     merge!(provenance, settings(workload))
-    return replies_of(request, samples, peak_bytes, provenance)
+    observed = Dict("malloc" => Watch.malloc_file(), "readings" => readings)
+    return Dict("replies" => replies_of(request, samples, peak_bytes, provenance), "observed" => observed)
 end
 
 """A reply for each request that the session answers, by "sample forward" and the like."""

@@ -50,4 +50,39 @@ function others_cpu_seconds()
     return (user + nice + system + interrupts + soft - sum(own)) / ticks_per_second
 end
 
+# Of /proc/stat the first lines are wanted; those of a thousand CPUs are shorter than this.
+const LONGEST_READING = 1 << 17
+
+"""The state of this process and the text of some files, now: for ../../inside/conditions.py."""
+function reading(files)
+    # getrusage's two times, each in seconds and microseconds, and fourteen counters.
+    used = zeros(Clong, 18)
+    ccall(:getrusage, Cint, (Cint, Ptr{Clong}), 0, used)
+    return Dict{String,Any}(
+        "monotonic_seconds" => time_ns() / 1e9,
+        "cpu_seconds" => used[1] + used[3] + (used[2] + used[4]) / 1e6,
+        "preemptions" => used[18],
+        "waits" => used[17],
+        "files" => map(text, files),
+    )
+end
+
+function text(path)
+    try
+        return open(file -> String(read(file, LONGEST_READING)), path)
+    catch
+        return ""
+    end
+end
+
+"""The name of the file that has the `malloc` which this process calls: a library in front of the C library's."""
+function malloc_file()
+    address = UInt(cglobal(:malloc))
+    for fields in split.(readlines("/proc/self/maps"))
+        first_byte, end_byte = parse.(UInt, split(fields[1], '-'), base = 16)
+        first_byte <= address < end_byte && length(fields) > 5 && return basename(fields[6])
+    end
+    return ""
+end
+
 end

@@ -1,0 +1,45 @@
+"""When a session was stopped: the kernel tells a process when a child of its is stopped and when it goes on.
+
+A session is a child of the worker's parent, forked or resident, so nothing in it has to be watched. Not seen are a
+container that is paused, which holds the parent, too, and a virtual machine that its host pauses.
+"""
+# ruff: noqa: UP006, UP035
+
+import os
+import signal
+import time
+from typing import Dict, List, Tuple
+
+_CLD_STOPPED = 5  # `os` has the name from Python 3.9 on
+
+
+class Stops:
+    """Takes note of stops of this process's children from its making on; their ends are not taken."""
+
+    def __init__(self) -> None:
+        self._since: Dict[int, float] = {}
+        self._past: List[Tuple[float, float]] = []
+        signal.signal(signal.SIGCHLD, lambda number, frame: self._take())
+
+    def between(self, start: float, end: float) -> float:
+        """The seconds between two times, by the monotonic clock, during which a child was stopped.
+
+        At least a microsecond for any stop: where this process was stopped, too, only the end of the stop is known.
+        """
+        self._take()
+        stops = [(since, until) for since, until in self._past if since < end and until > start]
+        return sum(max(min(until, end) - max(since, start), 1e-6) for since, until in stops)
+
+    def _take(self) -> None:
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            now = time.monotonic()
+            if found.si_code == _CLD_STOPPED:
+                self._since[found.si_pid] = now
+            else:
+                self._past.append((self._since.pop(found.si_pid, now), now))

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asv import machine, util
+from asv import machine
 
-from passtime.errors import PasstimeError
 from passtime.results import machine as machine_of_results
 
 _save_as_asv = machine.Machine.save
@@ -22,14 +21,8 @@ def install(results: Path) -> None:
 
     def load(machine_name: str, _path: str | None = None) -> dict[str, str]:
         # A machine keeps the description that it was first given: a new one would split its charts.
-        described = results / machine_name / "machine.json"
-        if described.is_file():
-            try:
-                return util.load_json(str(described), machine.Machine.api_version)
-            except util.UserError as error:  # of which asv makes a machine without a name
-                raise PasstimeError(
-                    f"{described} is damaged ({error}): restore it, for instance by `git checkout`"
-                ) from None
+        if (results / machine_name / machine_of_results.FILE).is_file():
+            return machine_of_results.described(results, machine_name)
         return dict(sorted({**machine_of_results.facts(), "machine": machine_name}.items()))  # as in the file
 
     def save(machine_name: str, machine_info: dict[str, str], _path: str | None = None) -> None:
@@ -37,7 +30,7 @@ def install(results: Path) -> None:
 
     def save_once(self: machine.Machine, results_dir: str) -> None:
         """As asv, which writes it anew in every run: an end in the middle would leave half of it."""
-        if not Path(results_dir, self.machine, "machine.json").is_file():
+        if not Path(results_dir, self.machine, machine_of_results.FILE).is_file():
             _save_as_asv(self, results_dir)
 
     machine.Machine.save = save_once

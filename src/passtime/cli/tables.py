@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from asv.machine import Machine
-from asv.util import load_json
 
 from passtime import places
 from passtime.catalog import workloads
 from passtime.cli import tables_formats as formats
 from passtime.errors import PasstimeError
+from passtime.results import machine as machine_of_results
 from passtime.results import stored as results
 from passtime.results.machine import this_machine
 from passtime.results.parity import Record
@@ -56,7 +55,7 @@ def tables(machine: str | None, device: str | None, names: Sequence[str], chosen
             raise PasstimeError(f"unknown workload {name}: passtime has {known}")
     record = Record(root / "results")
     both = [table for name in devices for table in arranged(stored, name, record, chosen)]
-    facts = load_json(str(root / "results" / machine / "machine.json"), Machine.api_version)
+    facts = machine_of_results.described(root / "results", machine)
     text = formats.FORMATS[form](both, facts)
     if text is not None:
         click.echo(text, nl=False)

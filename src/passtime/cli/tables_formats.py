@@ -14,6 +14,7 @@ from rich.table import Column
 from rich.table import Table as RichTable
 
 from passtime.cli import terminal
+from passtime.results import machine as machine_of_results
 from passtime.results.parity import DIFFERS, UNCHECKED
 from passtime.results.stored import Measured
 from passtime.results.tables import Row, Table
@@ -45,7 +46,7 @@ def markdown(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
 def _markdown(table: Table, machine: Mapping[str, str]) -> str:
     titles = [table.kind, "Framework", *(_TITLES[name] for name in table.passes)]
     lines = [
-        f"## {table.device.upper()} USED --- {machine_title(table.device, machine)}",
+        f"## {table.device.upper()} USED --- {machine_of_results.title(table.device, machine)}",
         f"|{'|'.join(titles)}|",
         f"|{'|'.join([':---:'] * len(titles))}|",
     ]
@@ -53,14 +54,6 @@ def _markdown(table: Table, machine: Mapping[str, str]) -> str:
         cells = [_shown(time, table, "**{}**" if name in row.best else "{}") for name, time in _timed(row, table)]
         lines.append(f"|{row.workload if is_first else ''}|{_release(row)}|{'|'.join(cells)}|")
     return "".join(line + "\n" for line in lines)
-
-
-def machine_title(device: str, machine: Mapping[str, str]) -> str:
-    """What a heading says of the machine: its GPU, or its CPU and how many of them."""
-    if device == "gpu":
-        return machine.get("gpu") or machine["machine"]
-    cpus = machine.get("num_cpu", "unknown")
-    return machine["cpu"] + (f", {cpus} CPUs" if cpus.isdigit() else "")
 
 
 def rich(tables: Sequence[Table], machine: Mapping[str, str]) -> None:
@@ -71,7 +64,7 @@ def rich(tables: Sequence[Table], machine: Mapping[str, str]) -> None:
             Column(table.kind, no_wrap=True),
             Column("Release", no_wrap=True),
             *columns,
-            title=f"{table.device.upper()}: {machine_title(table.device, machine)}",
+            title=f"{table.device.upper()}: {machine_of_results.title(table.device, machine)}",
         )
         for number, (row, is_first) in enumerate(_with_first(table.rows)):
             if is_first and number:

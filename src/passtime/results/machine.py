@@ -1,12 +1,19 @@
-"""What this computer is called, and what is known of it: found out, never asked."""
+"""Machines: what this computer is called and what is known of it, found out and never asked."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+
+from passtime.errors import PasstimeError
+
+# What asv keeps of a machine, in its folder of results.
+FILE = "machine.json"
 
 # Words in the names of processors that tell none from another.
 _NOISE = re.compile(r"\((r|tm)\)|@.*|\b\d+-core\b|\b(cpu|processor|with)\b|\bradeon.*", re.IGNORECASE)
@@ -73,3 +80,26 @@ def _cpu_fields() -> dict[str, str]:
 
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def described(results: Path, name: str) -> dict[str, str]:
+    """What is stored of a machine. Raises PasstimeError where its file is missing or damaged."""
+    path = results / name / FILE
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        facts = {key: value for key, value in found.items() if key != "version"}
+        if not isinstance(facts["machine"], str) or not all(isinstance(value, str) for value in facts.values()):
+            raise ValueError("it is no description of a machine")
+    except OSError as error:
+        raise PasstimeError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PasstimeError(f"{path} is damaged ({error}): restore it, for instance by `git checkout`") from None
+    return facts
+
+
+def title(device: str, machine: Mapping[str, str]) -> str:
+    """What a heading says of the machine: its GPU, or its CPU and how many of them."""
+    if device == "gpu":
+        return machine.get("gpu") or machine["machine"]
+    cpus = machine.get("num_cpu", "unknown")
+    return machine["cpu"] + (f", {cpus} CPUs" if cpus.isdigit() else "")

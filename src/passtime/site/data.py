@@ -18,16 +18,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from asv.config import Config
-from asv.machine import Machine
-from asv.util import load_json
-
 from passtime import places
 from passtime.catalog.place import PASSES, Place
-from passtime.cli.tables_formats import machine_title
 from passtime.measure import report
+from passtime.results import machine as machine_of_results
 from passtime.results import stored
 from passtime.results.parity import Record
+from passtime.results.store import COMMIT_DIGITS
 from passtime.results.stored import Measured, Stored
 from passtime.results.tables import LAYERS, MODELS
 from passtime.stats import judge, uncertainty
@@ -39,9 +36,6 @@ FOLDER = "data"
 
 # So many steps in the reciprocal of the degrees of freedom; between them the page takes a straight line.
 _QUANTILES = 200
-
-# As asv's pages cut hashes.
-_COMMIT_DIGITS = Config().hash_length
 
 _Key = TypeVar("_Key", bound=tuple[str, ...])
 
@@ -80,7 +74,7 @@ def quantiles(level: float) -> list[float]:
 def _release(release: Release, commit: str) -> dict[str, Any]:
     """What the index says of a release: `commit` is its name on asv's pages, `page` the framework's own commit's."""
     found = {"name": release.name, "framework": release.framework, "branch": release.branch,
-             "date": release.date.isoformat(), "commit": commit[:_COMMIT_DIGITS]}  # fmt: skip
+             "date": release.date.isoformat(), "commit": commit[:COMMIT_DIGITS]}  # fmt: skip
     return {**found, "page": release.page} if release.page else found
 
 
@@ -156,13 +150,13 @@ def _histories(rows: Mapping[str, Mapping[Place, dict]]) -> Iterator[tuple[str, 
 
 
 def _machine(root: Path, name: str, measured: Sequence[Stored]) -> dict[str, Any]:
-    facts = load_json(str(root / "results" / name / "machine.json"), Machine.api_version)
+    facts = machine_of_results.described(root / "results", name)
     devices = {}
     for device in sorted({device for one in measured for device in one.devices}):
         timed = {workload for one in measured for (workload, place, _), time in one.times.items()
                  if place == device and time.is_available}  # fmt: skip
         devices[device] = {
-            "title": machine_title(device, facts),
+            "title": machine_of_results.title(device, facts),
             "releases": [one.release.name for one in measured if device in one.devices],
             "workloads": [name for name in (*MODELS, *LAYERS) if name in timed],
         }

@@ -122,7 +122,7 @@ def test_a_childs_collection_leaves_out_what_it_inherits():
     """What the worker's parent holds is no child's garbage to look for."""
     gc.unfreeze()
     try:
-        forked.Forked(fake)
+        forked.Forked(fake.ADAPTER)
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()

@@ -1,4 +1,4 @@
 """What knows a framework.
 
-An adapter runs inside a runtime, and imports nothing but its framework and `passtime.worker`'s `protocol` and `inside`.
+`inside/adapter.py` is the contract. An adapter runs inside a runtime, and imports nothing but its framework and `passtime.worker`'s `protocol` and `inside`.
 """

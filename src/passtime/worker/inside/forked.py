@@ -3,17 +3,18 @@
 
 import functools
 import gc
-from typing import Any, Callable
+from typing import Callable
 
 from passtime.worker import protocol
 from passtime.worker.inside import session
+from passtime.worker.inside.adapter import Adapter
 from passtime.worker.inside.child import Child
 
 
 class Forked:
     """Sessions of an adapter, each in a child of its own; see `server.serve` for what they are."""
 
-    def __init__(self, adapter: Any) -> None:
+    def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
         # A collection in a child would look through all of the framework, and so copy the pages that it is on.
         if hasattr(gc, "freeze"):  # from Python 3.7 on

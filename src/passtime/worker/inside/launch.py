@@ -32,7 +32,9 @@ def main() -> None:
         sys.modules[name] = package
     server = importlib.import_module("passtime.worker.inside.server")
     if arguments.adapter:
-        source = importlib.import_module("passtime.worker.inside.forked").Forked(_load(arguments.adapter))
+        # NumPy, which frameworks import, brings a BLAS that starts threads at its import. Nothing that is timed uses it.
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        source = importlib.import_module("passtime.worker.inside.forked").Forked(_load(arguments.adapter).ADAPTER)
     else:
         source = importlib.import_module("passtime.worker.inside.resident").Resident(arguments.resident)
     server.serve(source, arguments.socket)

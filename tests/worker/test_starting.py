@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -17,7 +18,7 @@ from fake import adapter as fake
 from passtime.errors import PasstimeError
 from passtime.worker.driver import client, limits, sockets, supervisor
 
-from .conftest import await_end, worker_command
+from .conftest import worker_command
 
 SHORT_SECONDS = 0.2
 
@@ -169,23 +170,27 @@ def test_a_thread_that_ended_is_no_thread(with_site):
         assert worker.hello["reply"] == "hello"
 
 
-LISTENS = """
-import os, socket, sys, time
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1] + ".new")
-listener.listen()
-os.rename(sys.argv[1] + ".new", sys.argv[1])
-sys.stdin.read()
-"""
+@pytest.fixture
+def listening():
+    """Gives the command of a worker that listens, and does nothing that it is asked."""
+    with socket.socket(socket.AF_UNIX) as listener:
+
+        def command_of(*command):
+            def command_at(path):
+                listener.bind(str(path))
+                listener.listen()
+                return command
+
+            return command_at
+
+        yield command_of
 
 
-def test_a_hello_that_never_comes_is_given_up():
+def test_a_hello_that_never_comes_is_given_up(listening):
     """A worker that listens and does not answer is ended after so many seconds, and the line says what hung."""
-    worker = supervisor.Worker(
-        "flux-9.9", lambda path: [sys.executable, "-c", LISTENS, str(path)], start_seconds=SHORT_SECONDS * 5
-    )
+    worker = supervisor.Worker("flux-9.9", listening("cat"), start_seconds=SHORT_SECONDS)
     message = (
-        r"^the worker of flux-9\.9 did not start: it did not answer its hello within 1 s: "
+        r"^the worker of flux-9\.9 did not start: it did not answer its hello within 0\.2 s: "
         r"give it longer by PASSTIME_START_SECONDS, or find out where it hangs$"
     )
     with pytest.raises(PasstimeError, match=message):
@@ -322,30 +327,31 @@ def test_a_command_that_does_not_exist_says_so(tmp_path):
 
 def test_a_worker_that_ends_in_its_hello_says_why():
     """A worker that listens, and then ends, is told by its last words."""
-    script = LISTENS.replace("sys.stdin.read()", "listener.accept(); sys.exit('passtime: it cannot go on')")
+    script = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1] + ".new")
+listener.listen()
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+listener.accept()
+sys.exit("passtime: it cannot go on")
+"""
     worker = supervisor.Worker("torch-9.9", lambda path: [sys.executable, "-c", script, str(path)])
     with pytest.raises(PasstimeError, match=r"torch-9\.9 did not start: it cannot go on$"):
         worker.start()
     worker.stop()
 
 
-def test_a_worker_that_is_killed_while_it_is_stopped_is_not_waited_for_ever(monkeypatch):
-    """A worker that ignores the end of its input is killed, and what it started with it."""
+def test_a_worker_that_does_not_end_is_killed(listening, monkeypatch):
+    """A worker that heeds neither its hello nor the end of its input is gone when its start is given up."""
     monkeypatch.setattr(supervisor, "STOP_SECONDS", SHORT_SECONDS)
-    script = LISTENS.replace("sys.stdin.read()", "time.sleep(1000)")
-    worker = supervisor.Worker(
-        "torch-9.9", lambda path: [sys.executable, "-c", script, str(path)], start_seconds=SHORT_SECONDS * 5
-    )
-    process_ids = []
+    started = []
     popen = subprocess.Popen
-
-    def noted(*arguments, **keywords):
-        process = popen(*arguments, **keywords)
-        process_ids.append(process.pid)
-        return process
-
-    monkeypatch.setattr(subprocess, "Popen", noted)
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *given, **named: started.append(popen(*given, **named)) or started[0]
+    )
+    worker = supervisor.Worker("torch-9.9", listening("sleep", "1000"), start_seconds=SHORT_SECONDS)
     with pytest.raises(PasstimeError, match="did not answer its hello"):
         worker.start()
-    await_end(process_ids[0])
+    assert started[0].returncode == -signal.SIGKILL
     worker.stop()

@@ -106,8 +106,8 @@ def main():
     import gc
 
     request = json.load(sys.stdin)
-    adapter, sampler = runtime_side.load(sys.argv[1], "adapters.torch", "inside.sampler")
-    workload = adapter.build(request, "training")
+    torch, sampler = runtime_side.load(sys.argv[1], "adapters.torch", "inside.sampler")
+    workload = torch.ADAPTER.build(request, "training")
     gc.collect()
     gc.disable()
     json.dump(measure(workload, sampler, request, request["rounds"], request["seconds"]), sys.stdout)

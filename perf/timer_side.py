@@ -124,8 +124,8 @@ def check_single(number):
 
 def main():
     request = json.load(sys.stdin)
-    adapter, sampler, child = runtime_side.load(sys.argv[1], "adapters.torch", "inside.sampler", "inside.child")
-    session = child.Child(functools.partial(measure, adapter, sampler, request), lambda: None)
+    torch, sampler, child = runtime_side.load(sys.argv[1], "adapters.torch", "inside.sampler", "inside.child")
+    session = child.Child(functools.partial(measure, torch.ADAPTER, sampler, request), lambda: None)
     while session.read():
         pass
     json.dump(session.document(), sys.stdout)

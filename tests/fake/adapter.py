@@ -14,8 +14,10 @@ import os
 import random
 import signal
 import subprocess
+from typing import Any
 
 from passtime.worker import protocol
+from passtime.worker.inside import adapter as base
 
 # JSON, a mishap for each workload it names: {"resnet50": "crash"}. See `Workload._suffer`.
 MISHAPS = "PASSTIME_FAKE_MISHAPS"
@@ -29,7 +31,6 @@ RELEASE = "PASSTIME_RELEASE"
 # Why the accelerator is slow in the mishap of that name.
 THROTTLED = "hardware thermal slowdown"
 
-FRAMEWORK = "fake"
 VERSION = os.environ.get(RELEASE, "fake-1.0").partition("-")[2]
 
 LAUNCH_SECONDS = 1e-5
@@ -95,7 +96,7 @@ def pass_seconds(workload: str) -> dict[str, float]:
     return {"forward": 2 * unit, "backward": 4 * unit, "inference": 1.5 * unit}
 
 
-class Workload:
+class Workload(base.Workload):
     """Passes of known length; `noise` is the standard deviation of their length over it.
 
     `observed` has the number of passes, a training step counting once, that were done at each observation.
@@ -195,25 +196,6 @@ def _tell(line: str) -> None:
             passes.write(f"{line} {os.getpid()}\n")
 
 
-def devices() -> list[str]:
-    return ["cpu", "gpu"]
-
-
-def build(request: dict, session: str) -> Workload:
-    workload, device = request["workload"], request["device"]
-    if device not in devices():
-        raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} sees no {device} here")
-    mishap = json.loads(os.environ.get(MISHAPS, "{}")).get(workload)
-    if mishap == "unavailable":
-        raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} has no {workload}")
-    slowness = 1 + 0.1 * (int(VERSION.partition(".")[0]) - 1)
-    slowness *= _unsteadiness(workload, session)
-    seconds = {name: value * slowness for name, value in pass_seconds(workload).items()}
-    report = f"{workload} {device} {session}"
-    accelerator = Device(clock, asynchronous=device == "gpu")
-    return Workload(seconds, accelerator, mishap=mishap, report=report, is_layer=request["kind"] != "model")
-
-
 def _unsteadiness(workload: str, session: str) -> float:
     path = os.environ.get(UNSTEADY, "")
     if os.path.basename(path) != workload:
@@ -224,31 +206,52 @@ def _unsteadiness(workload: str, session: str) -> float:
         return 1.5 if sessions.read().split().count(session) % 2 else 1.0
 
 
-def exchange(workload: Workload, folder: str, role: str) -> dict[str, object]:
-    """A step whose output is the input and whose gradients are twice that, and nearly nothing; mishaps change it."""
-    import numpy  # not above: its threads would be forked
+class Fake(base.Adapter):
+    FRAMEWORK = "fake"
+    VERSION = VERSION
 
-    for _ in range(2):
-        workload.forward()  # the second is where a mishap befalls it
-    if role == protocol.REFERENCE:
-        numpy.save(f"{folder}/input.npy", numpy.linspace(-1, 1, 101, dtype=numpy.float32))
-    values = numpy.load(f"{folder}/input.npy")
-    rounding = 1e-9 if role == protocol.REFERENCE else -1e-9
-    output = {"shifted": values * 1.1, "not_a_number": values * numpy.nan}.get(workload.mishap, values)
-    slope = 3 if workload.mishap == "steeper" else 2
-    for name, array in (("output", output), ("gradient-0", slope * values), ("gradient-1", rounding * values)):
-        numpy.save(f"{folder}/{role}-{name}.npy", array)
-    parameters = PARAMETERS + 1 if workload.mishap == "larger" else PARAMETERS
-    return {"parameters": parameters, "gradients": 2, "output_shape": [101]}
+    clock = clock  # type: ignore[assignment]
+
+    def devices(self) -> list[str]:
+        return ["cpu", "gpu"]
+
+    def build(self, request: dict, session: str) -> Workload:
+        workload, device = request["workload"], request["device"]
+        if device not in self.devices():
+            raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} sees no {device} here")
+        mishap = json.loads(os.environ.get(MISHAPS, "{}")).get(workload)
+        if mishap == "unavailable":
+            raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} has no {workload}")
+        slowness = 1 + 0.1 * (int(VERSION.partition(".")[0]) - 1)
+        slowness *= _unsteadiness(workload, session)
+        seconds = {name: value * slowness for name, value in pass_seconds(workload).items()}
+        report = f"{workload} {device} {session}"
+        accelerator = Device(clock, asynchronous=device == "gpu")
+        return Workload(seconds, accelerator, mishap=mishap, report=report, is_layer=request["kind"] != "model")
+
+    def exchange(self, workload: Any, folder: str, role: str) -> dict[str, object]:
+        """A step whose output is the input, whose gradients are twice that, and nearly nothing; mishaps change it."""
+        import numpy  # not above: its threads would be forked
+
+        for _ in range(2):
+            workload.forward()  # the second is where a mishap befalls it
+        if role == protocol.REFERENCE:
+            numpy.save(f"{folder}/input.npy", numpy.linspace(-1, 1, 101, dtype=numpy.float32))
+        values = numpy.load(f"{folder}/input.npy")
+        rounding = 1e-9 if role == protocol.REFERENCE else -1e-9
+        output = {"shifted": values * 1.1, "not_a_number": values * numpy.nan}.get(workload.mishap, values)
+        slope = 3 if workload.mishap == "steeper" else 2
+        for name, array in (("output", output), ("gradient-0", slope * values), ("gradient-1", rounding * values)):
+            numpy.save(f"{folder}/{role}-{name}.npy", array)
+        parameters = PARAMETERS + 1 if workload.mishap == "larger" else PARAMETERS
+        return {"parameters": parameters, "gradients": 2, "output_shape": [101]}
+
+    def provenance(self, workload: Any) -> dict[str, object]:
+        fields: dict[str, object] = {"framework_version": VERSION, "threads": 2, "parameters": PARAMETERS}
+        if workload.is_on_accelerator:
+            fields["l2_flushed"] = workload.is_layer
+            fields["gpu_throttled"] = [THROTTLED] if workload.mishap == "throttled" else []
+        return fields
 
 
-def provenance(workload: Workload) -> dict[str, object]:
-    fields: dict[str, object] = {"framework_version": VERSION, "threads": 2, "parameters": PARAMETERS}
-    if workload.is_on_accelerator:
-        fields["l2_flushed"] = workload.is_layer
-        fields["gpu_throttled"] = [THROTTLED] if workload.mishap == "throttled" else []
-    return fields
-
-
-def error_kind(error: Exception) -> str:
-    return protocol.FAILED
+ADAPTER = Fake()

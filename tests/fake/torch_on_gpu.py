@@ -153,7 +153,6 @@ def adapter_on(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> Any:
     )
     models = module("torchvision.models", resnet18=lambda: Module(gpu, fits_cache=False))
     module("torchvision", __version__="9.9", models=models)
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # which the adapter sets, for good
     spec = importlib.util.spec_from_file_location("torch_on_gpu_adapter", Path(adapters.__file__).with_name("torch.py"))
     assert spec is not None
     assert spec.loader is not None

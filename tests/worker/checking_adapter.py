@@ -4,17 +4,16 @@ import importlib.util
 import os
 
 _spec = importlib.util.spec_from_file_location("torch_adapter", os.environ["PASSTIME_TEST_ADAPTER"])
-_adapter = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_adapter)
-
-FRAMEWORK, VERSION, clock, devices = _adapter.FRAMEWORK, _adapter.VERSION, _adapter.clock, _adapter.devices
-build, error_kind = _adapter.build, _adapter.error_kind
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
 
 
-def provenance(workload):
-    settings = _adapter.provenance(workload)
-    settings.update(_check(_adapter.torch, workload))
-    return settings
+class Checking(_module.Torch):
+    def settings(self, workload):
+        return dict(super().settings(workload), **_check(_module.torch, workload))
+
+
+ADAPTER = Checking()
 
 
 def _check(torch, workload):

@@ -23,8 +23,9 @@ def main() -> None:
     replies = os.fdopen(int(sys.argv[-1]), "w")
     begin = os.environ.get("PASSTIME_FAKE_BEGIN")
     if begin == "fail":
-        print("the fake framework cannot be loaded: no such package", file=sys.stderr)
-        sys.exit(1)
+        print("a warning: it is old", file=sys.stderr)
+        print("passtime: the fake framework cannot be loaded: no such package", file=sys.stderr)
+        sys.exit(3)
     if begin == "die":
         os.kill(os.getpid(), 11)
     note("start")

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from passtime import places
 from passtime.catalog import frameworks, sampling, workloads
+from passtime.errors import PasstimeError
 from passtime.measure import parity as compare
 from passtime.runtimes import julia, store
 from passtime.timeline import manifest
@@ -142,6 +144,17 @@ def start_fake(any_julia, tmp_path):
     yield started
     for worker in workers:
         worker.stop()
+
+
+def test_a_julia_without_flux_says_so(any_julia, tmp_path, monkeypatch):
+    """Where Flux cannot be loaded, the worker does not start, and the line has Julia's reason and what may help."""
+    monkeypatch.setenv(places.HOME_VARIABLE, str(tmp_path))
+    variables = {"JULIA_LOAD_PATH": "@stdlib", "JULIA_DEPOT_PATH": str(tmp_path)}
+    worker = start.worker(frameworks.get("flux"), store.Runtime("flux-0.0", None, any_julia, variables), THREADS)
+    message = r"flux-0\.0 did not start: Flux cannot be loaded: ArgumentError: Package Flux .*`passtime runtimes remove"
+    with pytest.raises(PasstimeError, match=message):
+        worker.start()
+    worker.stop()
 
 
 def test_sessions_speak_the_protocol(start_fake):

@@ -25,7 +25,7 @@ RUNTIME_SIDE = (
     "adapters.torch",
 )
 # Beside the standard library: what torch needs.
-STRANGERS = {"adapters.torch": {"torch", "torchvision", "torchvision.models", "numpy"}, "inside.exchanged": {"numpy"}}
+STRANGERS = {"adapters.torch": {"torch", "torchvision", "torchvision.models"}, "inside.adapter": {"numpy"}}
 
 
 def test_a_message_is_one_line_and_comes_back():

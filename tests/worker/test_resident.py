@@ -149,12 +149,12 @@ def test_the_process_dies_with_the_worker(start):
 @pytest.mark.parametrize(
     ("begin", "message"),
     [
-        ("fail", "did not start: the fake framework cannot be loaded: no such package; "),
-        ("die", "did not start: the worker's session died of SIGSEGV; "),
+        ("fail", "did not start: the fake framework cannot be loaded: no such package; if its runtime is damaged, "),
+        ("die", "did not start: the worker's session died of SIGSEGV"),
     ],
 )
 def test_a_process_that_does_not_begin_is_one_line(start, begin, message):
-    """Where the framework cannot be loaded, the worker does not start, and its own last line says why."""
+    """Where the framework cannot be loaded, the worker does not start, and its own last words say why."""
     with pytest.raises(PasstimeError) as raised:
         start(PASSTIME_FAKE_BEGIN=begin)
     assert message in str(raised.value)

@@ -22,7 +22,11 @@ def build(monkeypatch):
     def built(workload, session="training", l2_bytes=50 << 20, is_l2_told=True):
         gpu = Gpu(l2_bytes, is_l2_told)
         adapter = torch_on_gpu.adapter_on(gpu, monkeypatch)
-        return adapter, adapter.build(request_of("sample", SESSIONS[session], workload, device="gpu"), session), gpu
+        return (
+            adapter,
+            adapter.ADAPTER.build(request_of("sample", SESSIONS[session], workload, device="gpu"), session),
+            gpu,
+        )
 
     return built
 
@@ -68,7 +72,7 @@ def test_a_model_is_not_flushed(build, session):
     assert medians(workload, session, gpu) == expected(session)
     assert gpu.device.flushes == 0
     assert workload.peak_bytes() == held_bytes + torch_on_gpu.WORKING_BYTES
-    told = adapter.provenance(workload)
+    told = adapter.ADAPTER.provenance(workload)
     assert told["l2_flushed"] is False
     assert "l2_flush_bytes" not in told
 
@@ -77,7 +81,7 @@ def test_what_is_flushed_is_told_and_is_not_in_the_memory(build):
     """A layer's session records how much is written before each pass, and its peak is that of the layer alone."""
     adapter, workload, gpu = build("dense")
     medians(workload, "training", gpu)
-    told = adapter.provenance(workload)
+    told = adapter.ADAPTER.provenance(workload)
     assert (told["l2_flushed"], told["l2_flush_bytes"]) == (True, 256 << 20)
     layer_bytes = gpu.held_bytes - told["l2_flush_bytes"]
     assert 0 < layer_bytes < 5_000_000
@@ -88,6 +92,6 @@ def test_the_gpu_is_watched_around_the_samples(build, monkeypatch):
     """What the driver says before and after the samples is in the provenance, where it says anything."""
     adapter, workload, gpu = build("dense")
     medians(workload, "training", gpu)
-    assert not any(name.startswith("gpu_") and "." in name for name in adapter.provenance(workload))
+    assert not any(name.startswith("gpu_") and "." in name for name in adapter.ADAPTER.provenance(workload))
     monkeypatch.setattr(workload.watched, "provenance", lambda: {"gpu_before.sm_clock_mhz": 1410})
-    assert adapter.provenance(workload)["gpu_before.sm_clock_mhz"] == 1410
+    assert adapter.ADAPTER.provenance(workload)["gpu_before.sm_clock_mhz"] == 1410

@@ -25,7 +25,7 @@ from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
-from passtime.worker.driver import cores, start
+from passtime.worker.driver import cores, limits, start
 from passtime.worker.driver.supervisor import Worker
 
 
@@ -117,7 +117,11 @@ class PasstimeEnvironment(Environment):
         _, _, _, name, params_str, *_ = args
         session_log = Path(kwargs["cwd"], "sessions")  # in the folder that asv makes for this process, and removes
         # In the process's environment alone: asv saves `env_vars` with the results.
-        kwargs["env"] = {**kwargs["env"], **self._variables(name, json.loads(params_str), session_log)}
+        variables = self._variables(name, json.loads(params_str), session_log)
+        if kwargs.get("timeout"):
+            # asv ends the process at the same time; whoever lives on waits no longer.
+            variables[limits.SESSION_VARIABLE] = str(min(kwargs["timeout"], limits.LONGEST_SECONDS))
+        kwargs["env"] = {**kwargs["env"], **variables}
         self.sessions = []
         ended = util.check_output(command, **kwargs)
         if session_log.is_file():

@@ -28,6 +28,7 @@ from passtime.results import stored
 from passtime.results.sessions import FAILURE, QUICK, STARTED_AT, WORKER, Cell, said_of_release
 from passtime.results.store import NotKept
 from passtime.stats import uncertainty
+from passtime.worker.driver import limits
 
 # --quick's attributes, as asv sets them.
 _QUICK_ATTRIBUTES = {"number": 1, "repeat": 1, "warmup_time": 0, "rounds": 1}
@@ -264,7 +265,8 @@ class _Measuring:
 
     def _run(self, benchmark: dict, cell: Cell) -> BenchmarkResult:
         # asv heeds `-a timeout=` only where the benchmark sets none.
-        timeout = self._attributes.get("timeout") or benchmark.get("timeout") or self._env.default_timeout
+        chosen = self._attributes.get("timeout") or limits.chosen_session_seconds()
+        timeout = chosen or benchmark.get("timeout") or self._env.default_timeout
         try:
             return runner.run_benchmark(
                 {**benchmark, "timeout": timeout},

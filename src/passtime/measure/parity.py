@@ -30,9 +30,9 @@ def check(
     follower: Worker,
     workload: str,
     device: str,
-    timeout_seconds: float = sampling.SESSION_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> Parity:
-    """Runs one step of `workload` in both workers, which are started.
+    """Runs one step of `workload` in both workers, which are started; each may take so long, or as long as a session.
 
     Raises WorkerError where one of them cannot, or takes longer; where the two differ in kind, that is the answer.
     """

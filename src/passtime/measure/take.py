@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from passtime.catalog import requests, sampling, workloads
+from passtime.catalog import requests, workloads
 from passtime.catalog.place import Item
 from passtime.worker import protocol
 from passtime.worker.driver import client, cores
@@ -48,7 +48,7 @@ def take(worker: Worker, item: Item, policy: Mapping[str, float]) -> Taken:
         if name in item.passes:
             asked = {"request": request, "pass": name, **fields}
             try:
-                replies[method] = client.ask(worker.address, asked, sampling.SESSION_SECONDS)
+                replies[method] = client.ask(worker.address, asked)
             except client.WorkerError as error:
                 if request != "memory" or error.kind != protocol.UNAVAILABLE:
                     raise

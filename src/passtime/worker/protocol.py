@@ -20,6 +20,11 @@ BAD_REQUEST = "bad_request"
 PROTOCOL = "protocol"
 ERROR_KINDS = (UNAVAILABLE, OUT_OF_MEMORY, FAILED, BAD_REQUEST, PROTOCOL)
 
+# What a worker prints before the line that says why it ends.
+LAST_WORDS = "passtime: "
+# The exit status of a worker whose framework cannot be loaded.
+NOT_LOADED = 3
+
 # No message is nearly as long; a line that does not end is no message.
 LONGEST_LINE_BYTES = 1 << 20
 

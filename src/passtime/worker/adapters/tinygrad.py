@@ -6,71 +6,65 @@ no operator and opens no device.
 """
 # ruff: noqa: UP006, UP035, UP045
 
-import math
 import os
-import random
-import re
 import shutil
 import subprocess
-import sys
 import time
 from importlib import metadata
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-# NumPy, which reads and writes parity's arrays and which old releases import, brings a BLAS that starts threads at its
-# import; a process with threads must not fork.
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # The CPU by the names that releases have had for it; captured functions; compilation here and in no pool of others.
 os.environ.update(CLANG="1", CPU="1", DEV="CPU", JIT="1", PARALLEL="0")
 
 import tinygrad  # type: ignore[import-not-found, unused-ignore]
 
 from passtime.worker import protocol
-from passtime.worker.inside import exchanged, models
-
-FRAMEWORK = "tinygrad"
-VERSION = metadata.version("tinygrad")
-
-clock = time.perf_counter
+from passtime.worker.inside import adapter, models
+from passtime.worker.inside.watch import memory_bytes
 
 Tensor: Any = getattr(tinygrad, "Tensor", None)
-
-# A prime number of normal values, so that a weight's rows, of whatever length, do not repeat.
-_TILE_LENGTH = 8191
 
 # A captured function runs as it stands the first time, is captured the second time, and is replayed from then on.
 _CAPTURE_STEPS = 3
 
 _EPSILON, _MOMENTUM = 1e-5, 0.1  # of batch normalisation, torch's and tinygrad's own
 
-_OUT_OF_MEMORY = re.compile("out of memory|cannot allocate memory|bad_alloc", re.IGNORECASE)
+
+class Tinygrad(adapter.Adapter):
+    FRAMEWORK = "tinygrad"
+    VERSION = metadata.version("tinygrad")
+
+    def build(self, request: Dict[str, Any], session: str) -> "Workload":
+        """As `Adapter.build`; its kernels are captured, too."""
+        held_bytes = _data_bytes()
+        if request["device"] != "cpu":
+            message = f"tinygrad is timed on the CPU only, not on {request['device']}"
+            raise protocol.Failure(protocol.UNAVAILABLE, message)
+        having = f"tinygrad {self.VERSION}"
+        if not hasattr(Tensor, "gradient"):
+            message = f"{having} has no Tensor.gradient, which a step is split with: 0.10.1 is the first to run"
+            raise protocol.Failure(protocol.UNAVAILABLE, message)
+        if shutil.which(_compiler()) is None:
+            message = f"{having} compiles its kernels with {_compiler()}, which is not here: install clang"
+            raise protocol.Failure(protocol.UNAVAILABLE, message)
+        if _threads() not in (None, request["threads"]):
+            message = f"tinygrad was started with {_threads()} threads, the request wants {request['threads']}"
+            raise protocol.Failure(protocol.BAD_REQUEST, message)
+        model = Model(models.of_request(request), session == "training", drops=request["request"] != "parity")
+        return Workload(model, model.filler.normal(tuple(request["input_shape"])), held_bytes)
+
+    def settings(self, workload: Any) -> Dict[str, Any]:
+        return {
+            "threads": _threads() or 1,
+            "busy_cpus": round(workload.busy_cpus, 2),
+            "dtype": "float32",
+            "memory_format": "contiguous",
+            "beam": tinygrad.helpers.BEAM.value,
+            "compiler": _compiler_version(),
+        }
 
 
-def devices() -> List[str]:
-    return ["cpu"]
-
-
-def build(request: dict, session: str) -> "Workload":
-    """The workload of a request, its weights filled, its kernels captured. Raises Failure for what is not here."""
-    held_bytes = _data_bytes()
-    if request["device"] != "cpu":
-        raise protocol.Failure(protocol.UNAVAILABLE, f"tinygrad is timed on the CPU only, not on {request['device']}")
-    if not hasattr(Tensor, "gradient"):
-        message = f"tinygrad {VERSION} has no Tensor.gradient, which a step is split with: 0.10.1 is the first to run"
-        raise protocol.Failure(protocol.UNAVAILABLE, message)
-    if shutil.which(_compiler()) is None:
-        message = f"tinygrad {VERSION} compiles its kernels with {_compiler()}, which is not here: install clang"
-        raise protocol.Failure(protocol.UNAVAILABLE, message)
-    if _threads() not in (None, request["threads"]):
-        message = f"tinygrad was started with {_threads()} threads, the request wants {request['threads']}"
-        raise protocol.Failure(protocol.BAD_REQUEST, message)
-    # Dropout, which chooses by chance, is off where outputs are compared.
-    model = Model(models.of_request(request), session == "training", drops=request["request"] != "parity")
-    return Workload(model, model.filler.normal(tuple(request["input_shape"])), held_bytes)
-
-
-def error_kind(error: Exception) -> str:
-    return protocol.OUT_OF_MEMORY if _OUT_OF_MEMORY.search(str(error)) else protocol.FAILED
+ADAPTER = Tinygrad()
 
 
 def _compiler() -> str:
@@ -90,14 +84,12 @@ class Filler:
     """Makes buffers of values that are read from memory: constants would be folded into the kernels that use them."""
 
     def __init__(self) -> None:
-        generator = random.Random(0)
-        # Normal numbers, the same as in every framework. None is near a denormal.
-        self._tile = Tensor([generator.gauss(0.0, 1.0) for _ in range(_TILE_LENGTH)]).realize()
+        self._tile = Tensor(adapter.normal_tile()).realize()
 
     def normal(self, shape: Tuple[int, ...], scale: float = 1.0) -> Any:
-        values = math.prod(shape)
-        tiles = -(-values // _TILE_LENGTH)
-        repeated = self._tile.reshape(1, _TILE_LENGTH).expand(tiles, _TILE_LENGTH).reshape(tiles * _TILE_LENGTH)
+        values, length = adapter.count(shape), adapter.TILE_LENGTH
+        tiles = -(-values // length)
+        repeated = self._tile.reshape(1, length).expand(tiles, length).reshape(tiles * length)
         return (repeated.shrink(((0, values),)).reshape(shape) * scale).contiguous().realize()
 
     def constant(self, shape: Tuple[int, ...], value: float) -> Any:
@@ -140,14 +132,11 @@ class Model:
         return run
 
     def _parameters(self, layer: models.Layer) -> List[Any]:
-        """Weights that keep activations at their size (He et al. 2015), normalisations' 1, biases 0; and None for none.
-
-        The same as in worker/torch.py.
-        """
+        """A layer's weight and bias, filled; None for what it does not have."""
         made = []
         for shape in models.parameter_shapes(layer):
             if len(shape) > 1:
-                made.append(self.filler.normal(shape, math.sqrt(2.0 * shape[0] / math.prod(shape))))
+                made.append(self.filler.normal(shape, adapter.weight_scale(shape)))
             else:
                 made.append(self.filler.constant(shape, 1.0 if layer.kind == models.BATCHNORM and not made else 0.0))
         self.parameters += made
@@ -214,7 +203,7 @@ class Model:
         return lambda values: block(values) + shortcut(values)
 
 
-class Workload:
+class Workload(adapter.Workload):
     """A model, its input and its output gradient, with the passes as captured functions.
 
     `forward`, `backward` and `infer` replay the kernels that they ran when they were captured, in the same buffers:
@@ -225,34 +214,32 @@ class Workload:
 
     def __init__(self, model: Model, batch: Any, held_bytes: int) -> None:
         self.model = model
+        self.parameters = model.parameters
         self.batch = batch
-        self.leaves = model.parameters or [batch]
         self.output: Any = None
         self.output_gradient: Any = None
-        self.gradients: List[Any] = []
+        self._gradients: List[Any] = []
         self._held_bytes = held_bytes
-        self.synchronize = tinygrad.Device[tinygrad.Device.DEFAULT].synchronize
-        self.forward = tinygrad.TinyJit(self._record)
-        self.infer = tinygrad.TinyJit(self._infer)
-        self._realize_gradients = tinygrad.TinyJit(self._gradients)
+        self.synchronize = tinygrad.Device[tinygrad.Device.DEFAULT].synchronize  # type: ignore[method-assign]
+        self.forward = tinygrad.TinyJit(self._record)  # type: ignore[method-assign]
+        self.infer = tinygrad.TinyJit(self._infer)  # type: ignore[method-assign]
+        self._realize_gradients = tinygrad.TinyJit(self._realized_gradients)
         for _ in range(_CAPTURE_STEPS):
-            start, start_cpu = clock(), time.process_time()
+            start, start_cpu = ADAPTER.clock(), time.process_time()
             if model.is_training:
                 self.backward(self.forward())
             else:
                 self.infer()
             self.synchronize()
-            self.busy_cpus = (time.process_time() - start_cpu) / (clock() - start)
-
-    def prepare(self) -> None:
-        """Gradients are written, not added to: nothing to clear."""
+            self.busy_cpus = (time.process_time() - start_cpu) / (ADAPTER.clock() - start)
 
     def _record(self) -> List[Any]:
         """The output and what the backward pass reads, realized; the gradients as a graph of these, not realized."""
         self.output = self.model(self.batch)
         if self.output_gradient is None:
             self.output_gradient = self.model.filler.constant(self.output.shape, 1.0)
-        self.gradients = self.output.gradient(*self.leaves, gradient=self.output_gradient)
+            self.output_shape = list(self.output.shape)
+        self._gradients = self.output.gradient(*(self.parameters or [self.batch]), gradient=self.output_gradient)
         saved = [values for values in self.model.saved if values is not self.output]
         recorded = [self.output, *saved, *self.model.updates]
         Tensor.realize(*recorded)
@@ -261,95 +248,40 @@ class Workload:
     def backward(self, output: Any) -> None:
         self._realize_gradients()
 
-    def _gradients(self) -> List[Any]:
-        Tensor.realize(*self.gradients)
-        return self.gradients
+    def _realized_gradients(self) -> List[Any]:
+        Tensor.realize(*self._gradients)
+        return self._gradients
 
     def _infer(self) -> Any:
         self.output = self.model(self.batch).realize()
+        self.output_shape = list(self.output.shape)
         return self.output
-
-    def mark(self) -> Any:
-        """No clock of its own."""
-        return None
-
-    def observe(self) -> None:
-        """A CPU says nothing of itself."""
-
-    def seconds_between(self, start: Any, end: Any) -> float:
-        raise NotImplementedError("the CPU has no clock of its own")
 
     def peak_bytes(self) -> Optional[int]:
         """Counted here: from 0.11 on buffers are shared memory, which is no data of a process by Linux's names."""
-        memory = _memory_bytes()
+        memory = memory_bytes()
         return max(0, memory["VmHWM"] - memory["RssFile"] - self._held_bytes)
+
+    def numpy_of(self, array: Any) -> Any:
+        return array.numpy()
+
+    def assign(self, array: Any, values: Any) -> None:
+        array.assign(Tensor(values)).realize()
+
+    def take_normal_gradient(self, output: Any) -> Any:
+        self.output_gradient.assign(self.model.filler.normal(self.output.shape)).realize()
+        return self.output_gradient
+
+    def result(self, output: Any) -> Any:
+        return self.output
+
+    def gradients(self) -> List[Any]:
+        return self._gradients
 
 
 def _data_bytes() -> int:
-    memory = _memory_bytes()
+    memory = memory_bytes()
     return memory["RssAnon"] + memory["RssShmem"]
-
-
-def _memory_bytes() -> Dict[str, int]:
-    with open("/proc/self/status") as status:
-        lines = [line.split() for line in status]
-    return {fields[0][:-1]: int(fields[1]) * 1024 for fields in lines if fields[-1] == "kB"}
-
-
-def exchange(workload: Workload, folder: str, role: str) -> Dict[str, Any]:
-    """One training step on the arrays in `folder`; its output and its gradients are written beside them.
-
-    The reference writes its parameters, its input and an output gradient; the follower takes them over, which raises
-    Failure where it has others. The step is a replay, as those that are timed.
-    """
-    import numpy  # type: ignore[import-not-found, unused-ignore]
-
-    def write(name: str, values: Any) -> None:
-        numpy.save(os.path.join(folder, name + ".npy"), values.numpy())
-
-    def take(name: str, into: Any) -> None:
-        into.assign(Tensor(exchanged.load(folder, name, into.shape))).realize()
-
-    shared = {f"parameter-{index}": values for index, values in enumerate(workload.model.parameters)}
-    shared["input"] = workload.batch
-    shared["output_gradient"] = workload.output_gradient
-    if role == protocol.REFERENCE:
-        normal = workload.model.filler.normal(workload.output.shape)
-        workload.output_gradient.assign(normal).realize()
-    for name, values in shared.items():
-        (write if role == protocol.REFERENCE else take)(name, values)
-    workload.backward(workload.forward())
-    workload.synchronize()
-    write(role + "-output", workload.output)
-    for index, gradient in enumerate(workload.gradients):
-        write(f"{role}-gradient-{index}", gradient)
-    return {
-        "parameters": _values(workload.model.parameters),
-        "gradients": len(workload.gradients),
-        "output_shape": list(workload.output.shape),
-    }
-
-
-def provenance(workload: Workload) -> Dict[str, Any]:
-    """Settings and versions that explain a number; what a release does not say is left out."""
-    settings = {
-        "framework_version": VERSION,
-        "numpy_version": getattr(sys.modules.get("numpy"), "__version__", None),
-        "threads": _threads() or 1,
-        "busy_cpus": round(workload.busy_cpus, 2),
-        "dtype": "float32",
-        "memory_format": "contiguous",
-        "parameters": _values(workload.model.parameters),
-        "input_shape": list(workload.batch.shape),
-        "output_shape": list(workload.output.shape),
-        "beam": tinygrad.helpers.BEAM.value,
-        "compiler": _compiler_version(),
-    }
-    return {name: value for name, value in settings.items() if value is not None}
-
-
-def _values(tensors: List[Any]) -> int:
-    return sum(math.prod(values.shape) for values in tensors)
 
 
 def _compiler_version() -> Optional[str]:

@@ -5,22 +5,13 @@ Valid for torch 0.4 to today's, on Python 3.6 and later. Importing it runs no op
 # ruff: noqa: UP006, UP035, UP045
 
 import functools
-import math
-import os
-import random
 import re
-import sys
-import time
 from typing import Any, Dict, List, Optional
-
-# NumPy, which torch imports, brings a BLAS that starts threads at its import; a process with threads must not fork.
-# Nothing that is timed uses it.
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import torch  # type: ignore[import-not-found, unused-ignore]
 
 from passtime.worker import protocol
-from passtime.worker.inside import exchanged, nvml
+from passtime.worker.inside import adapter, nvml
 
 try:
     import torchvision  # type: ignore[import-not-found, unused-ignore]
@@ -30,63 +21,22 @@ except ModuleNotFoundError as error:
         raise
     torchvision = None  # someone's own build of torch may have none; layers need none
 
-FRAMEWORK = "torch"
-VERSION = str(torch.__version__).partition("+")[0]
-
-clock = time.perf_counter
-
-# A prime number of normal values, so that a weight's rows, of whatever length, do not repeat.
-_TILE_LENGTH = 8191
-
 # Written before each pass of a layer on the GPU, to leave nothing of the layer in its L2 cache; as much as Triton's
 # do_bench writes, in all releases. More where a release tells of a cache that needs it.
 _FLUSH_BYTES = 256 << 20
 
-# What torch and the libraries under it say, over the years, when memory ends.
-_OUT_OF_MEMORY = re.compile(
-    "out of memory|can't allocate memory|not enough memory|bad_alloc|ALLOC_FAILED|Unable to allocate", re.IGNORECASE
-)
 # The release was built before this GPU.
 _GPU_TOO_NEW = "no kernel image is available"
 
 
-def devices() -> List[str]:
-    return ["cpu", "gpu"] if torch.cuda.is_available() else ["cpu"]
-
-
-def build(request: dict, session: str) -> "Workload":
-    """The workload of a request, its weights filled, on its device. Raises Failure for what this release lacks."""
-    torch.set_num_threads(request["threads"])
-    if request["device"] == "cpu":
-        device = torch.device("cpu")
-    elif request["device"] == "gpu" and torch.cuda.is_available():
-        device = torch.device("cuda")
-    else:
-        raise protocol.Failure(protocol.UNAVAILABLE, f"torch {VERSION} sees no {request['device']} here")
-    _leave_weights_uninitialised()
-    model = _model(request)
-    tile = torch.tensor(_normal_tile())
-    _fill(model, tile)
-    gpu_type = GpuWorkload if request["kind"] == "model" else GpuLayer
-    workload_type = gpu_type if device.type == "cuda" else Workload
-    return workload_type(model.to(device), _repeated(tile, request["input_shape"]).to(device), session)
-
-
-def error_kind(error: Exception) -> str:
-    if _OUT_OF_MEMORY.search(str(error)):
-        return protocol.OUT_OF_MEMORY
-    return protocol.UNAVAILABLE if _GPU_TOO_NEW in str(error) else protocol.FAILED
-
-
-class Workload:
-    """A module, its input and its output gradient of ones; on the CPU, where an operation returns when it is done."""
+class Workload(adapter.Workload):
+    """A module, its input and its output gradient; on the CPU, where an operation returns when it is done."""
 
     def __init__(self, module: Any, batch: Any, session: str) -> None:
         self.module = module
         self.parameters = list(module.parameters())
         self.batch = batch
-        self.output_shape: Optional[List[int]] = None
-        self._output_gradient = None
+        self._output_gradient: Any = None
         module.train(session == "training")
         if session == "inference":
             # Entered for the whole session, which is this process's only one, so that no pass pays for it.
@@ -96,7 +46,7 @@ class Workload:
             # A pooling layer's backward pass is its input's gradient; the others' is their parameters'.
             batch.requires_grad_()
         # Not methods: a partial adds the least to a pass of a few microseconds.
-        self.forward = self.infer = functools.partial(module, batch)
+        self.forward = self.infer = functools.partial(module, batch)  # type: ignore[method-assign]
 
     def prepare(self) -> None:
         """Clears the gradients, so that a backward pass writes them and does not add to them."""
@@ -110,21 +60,24 @@ class Workload:
             self.output_shape = list(output.shape)
         output.backward(self._output_gradient)
 
-    def synchronize(self) -> None:
-        """Nothing to wait for."""
+    def drop_nothing(self) -> None:
+        for module in self.module.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.eval()
 
-    def mark(self) -> Any:
-        """No clock of its own."""
-        return None
+    def numpy_of(self, array: Any) -> Any:
+        return array.detach().cpu().contiguous().numpy()
 
-    def seconds_between(self, start: Any, end: Any) -> float:
-        raise NotImplementedError("the CPU has no clock of its own")
+    def assign(self, array: Any, values: Any) -> None:
+        array.data.copy_(torch.from_numpy(values))
 
-    def observe(self) -> None:
-        """A CPU says nothing of itself."""
+    def take_normal_gradient(self, output: Any) -> Any:
+        shape = list(output.shape)
+        self._output_gradient = _repeated(torch.tensor(adapter.normal_tile()), shape).to(output.device)
+        return self._output_gradient
 
-    def peak_bytes(self) -> Optional[int]:
-        return None
+    def gradients(self) -> List[Any]:
+        return [leaf.grad for leaf in self.parameters or [self.batch]]
 
 
 class GpuWorkload(Workload):
@@ -172,6 +125,68 @@ class GpuLayer(GpuWorkload):
         return torch.cuda.max_memory_allocated() - self._buffer_bytes
 
 
+class Torch(adapter.Adapter):
+    FRAMEWORK = "torch"
+    VERSION = str(torch.__version__).partition("+")[0]
+
+    def devices(self) -> List[str]:
+        return ["cpu", "gpu"] if torch.cuda.is_available() else ["cpu"]
+
+    def build(self, request: Dict[str, Any], session: str) -> "Workload":
+        torch.set_num_threads(request["threads"])
+        if request["device"] == "cpu":
+            device = torch.device("cpu")
+        elif request["device"] == "gpu" and torch.cuda.is_available():
+            device = torch.device("cuda")
+        else:
+            raise protocol.Failure(protocol.UNAVAILABLE, f"torch {self.VERSION} sees no {request['device']} here")
+        _leave_weights_uninitialised()
+        model = _model(request)
+        tile = torch.tensor(adapter.normal_tile())
+        _fill(model, tile)
+        gpu_type = GpuWorkload if request["kind"] == "model" else GpuLayer
+        workload_type = gpu_type if device.type == "cuda" else Workload
+        workload = workload_type(model.to(device), _repeated(tile, request["input_shape"]).to(device), session)
+        if request.get("request") == "parity":
+            workload.drop_nothing()
+        return workload
+
+    def error_kind(self, error: Exception) -> str:
+        return protocol.UNAVAILABLE if _GPU_TOO_NEW in str(error) else super().error_kind(error)
+
+    def settings(self, workload: Any) -> Dict[str, Any]:
+        settings = {
+            "framework_version": str(torch.__version__),
+            "git_version": _asked("version.git_version"),
+            "torchvision_version": getattr(torchvision, "__version__", None),
+            "threads": torch.get_num_threads(),
+            "interop_threads": _asked("get_num_interop_threads"),
+            "dtype": str(workload.batch.dtype).rpartition(".")[2],
+            "memory_format": "contiguous" if workload.batch.is_contiguous() else "strided",
+            "matmul_precision": _asked("get_float32_matmul_precision"),
+            "cuda_version": _asked("version.cuda"),
+            "cpu_capability": _asked("backends.cpu.get_cpu_capability"),
+        }
+        settings.update(_libraries(str(_asked("__config__.show"))))
+        if isinstance(workload, GpuWorkload):
+            settings.update(
+                l2_flushed=workload.flush_bytes > 0,
+                l2_flush_bytes=workload.flush_bytes or None,
+                matmul_allow_tf32=_asked("backends.cuda.matmul.allow_tf32"),
+                cudnn_allow_tf32=_asked("backends.cudnn.allow_tf32"),
+                cudnn_benchmark=_asked("backends.cudnn.benchmark"),
+                cudnn_version=_asked("backends.cudnn.version"),
+                gpu=torch.cuda.get_device_name(0),
+                gpu_capability=".".join(str(part) for part in torch.cuda.get_device_capability(0)),
+                gpu_driver=_gpu_driver(),
+            )
+            settings.update(workload.watched.provenance())
+        return settings
+
+
+ADAPTER = Torch()
+
+
 def _l2_bytes() -> int:
     try:
         return torch.cuda.get_device_properties(0).L2_cache_size
@@ -196,7 +211,7 @@ def _model(request: dict) -> Any:
         constructor = getattr(getattr(torchvision, "models", None), request["workload"], None)
         if not callable(constructor):
             having = f"with torchvision {torchvision.__version__}" if torchvision else "without torchvision"
-            message = f"torch {VERSION} {having} has no {request['workload']}"
+            message = f"torch {ADAPTER.VERSION} {having} has no {request['workload']}"
             raise protocol.Failure(protocol.UNAVAILABLE, message)
         return constructor()
     if kind == "conv":
@@ -212,12 +227,6 @@ def _model(request: dict) -> Any:
     raise protocol.Failure(protocol.UNAVAILABLE, f"this worker has no layer of kind {kind}")
 
 
-def _normal_tile() -> List[float]:
-    """Normal numbers, the same in every release: Python's generator, not torch's. None is near a denormal."""
-    generator = random.Random(0)
-    return [generator.gauss(0.0, 1.0) for _ in range(_TILE_LENGTH)]
-
-
 def _fill(model: Any, tile: Any) -> None:
     """Weights that keep activations at their size (He et al. 2015): normal, with variance 2 / fan-in; biases 0.
 
@@ -228,7 +237,7 @@ def _fill(model: Any, tile: Any) -> None:
         if values.dim() < 2:
             values.fill_(1.0 if name.endswith("weight") else 0.0)
         else:
-            _tile_into(values.view(-1), tile * math.sqrt(2.0 * values.shape[0] / values.numel()))
+            _tile_into(values.view(-1), tile * adapter.weight_scale(values.shape))
 
 
 def _repeated(tile: Any, shape: List[int]) -> Any:
@@ -239,84 +248,9 @@ def _repeated(tile: Any, shape: List[int]) -> Any:
 
 def _tile_into(values: Any, tile: Any) -> None:
     """Repeats the tile over flat values in place: a copy made first would count as the workload's memory."""
-    whole = values.numel() // _TILE_LENGTH * _TILE_LENGTH
-    values[:whole].view(-1, _TILE_LENGTH).copy_(tile.expand(whole // _TILE_LENGTH, _TILE_LENGTH))
+    whole = values.numel() // adapter.TILE_LENGTH * adapter.TILE_LENGTH
+    values[:whole].view(-1, adapter.TILE_LENGTH).copy_(tile.expand(whole // adapter.TILE_LENGTH, adapter.TILE_LENGTH))
     values[whole:].copy_(tile[: values.numel() - whole])
-
-
-def exchange(workload: Workload, folder: str, role: str) -> Dict[str, Any]:
-    """One training step on the arrays in `folder`; its output and its gradients are written beside them.
-
-    The reference writes its parameters, its input and an output gradient; the follower takes them over, which raises
-    Failure where it has others. Dropout, which chooses by chance, is off.
-    """
-    import numpy  # type: ignore[import-not-found, unused-ignore]
-
-    def write(name: str, values: Any) -> None:
-        numpy.save(os.path.join(folder, name + ".npy"), values.detach().cpu().contiguous().numpy())
-
-    def take(name: str, into: Any) -> None:
-        into.data.copy_(torch.from_numpy(exchanged.load(folder, name, into.shape)))
-
-    for module in workload.module.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.eval()
-    shared = {f"parameter-{index}": values for index, values in enumerate(workload.parameters)}
-    shared["input"] = workload.batch
-    for name, values in shared.items():
-        (write if role == protocol.REFERENCE else take)(name, values)
-    output = workload.forward()
-    gradient = _repeated(torch.tensor(_normal_tile()), list(output.shape)).to(output.device)
-    if role == protocol.REFERENCE:
-        write("output_gradient", gradient)
-    else:
-        take("output_gradient", gradient)
-    workload.prepare()
-    output.backward(gradient)
-    write(role + "-output", output)
-    leaves = workload.parameters or [workload.batch]
-    for index, leaf in enumerate(leaves):
-        write(f"{role}-gradient-{index}", leaf.grad)
-    return {
-        "parameters": sum(parameter.numel() for parameter in workload.parameters),
-        "gradients": len(leaves),
-        "output_shape": list(output.shape),
-    }
-
-
-def provenance(workload: Workload) -> Dict[str, Any]:
-    """Settings and versions that explain a number; what a release does not say is left out."""
-    settings = {
-        "framework_version": str(torch.__version__),
-        "git_version": _asked("version.git_version"),
-        "torchvision_version": getattr(torchvision, "__version__", None),
-        "numpy_version": getattr(sys.modules.get("numpy"), "__version__", None),
-        "threads": torch.get_num_threads(),
-        "interop_threads": _asked("get_num_interop_threads"),
-        "dtype": str(workload.batch.dtype).rpartition(".")[2],
-        "memory_format": "contiguous" if workload.batch.is_contiguous() else "strided",
-        "parameters": sum(parameter.numel() for parameter in workload.parameters),
-        "input_shape": list(workload.batch.shape),
-        "output_shape": workload.output_shape,
-        "matmul_precision": _asked("get_float32_matmul_precision"),
-        "cuda_version": _asked("version.cuda"),
-        "cpu_capability": _asked("backends.cpu.get_cpu_capability"),
-    }
-    settings.update(_libraries(str(_asked("__config__.show"))))
-    if isinstance(workload, GpuWorkload):
-        settings.update(
-            l2_flushed=workload.flush_bytes > 0,
-            l2_flush_bytes=workload.flush_bytes or None,
-            matmul_allow_tf32=_asked("backends.cuda.matmul.allow_tf32"),
-            cudnn_allow_tf32=_asked("backends.cudnn.allow_tf32"),
-            cudnn_benchmark=_asked("backends.cudnn.benchmark"),
-            cudnn_version=_asked("backends.cudnn.version"),
-            gpu=torch.cuda.get_device_name(0),
-            gpu_capability=".".join(str(part) for part in torch.cuda.get_device_capability(0)),
-            gpu_driver=_gpu_driver(),
-        )
-        settings.update(workload.watched.provenance())
-    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _asked(path: str) -> Any:

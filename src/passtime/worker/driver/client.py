@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
 from os import PathLike
 
 from passtime.worker import protocol
+from passtime.worker.driver import limits
 
 
 class WorkerError(Exception):
@@ -17,25 +19,31 @@ class WorkerError(Exception):
         self.kind = kind
 
 
+class TooLate(WorkerError):
+    """The worker did not reply in time (`failed`)."""
+
+
 def ask(address: str | PathLike[str], fields: Mapping[str, object], timeout_seconds: float | None = None) -> dict:
-    """The worker's reply to a request; waits as long as it takes, or so long.
+    """The worker's reply to a request; waits so long for the whole of it, or as long as a session may take.
 
     The connection's end is the session's: a caller that is killed while it waits stops the worker's passes.
     Raises WorkerError for an error reply, and (`failed`) where no worker listens, or it does not reply (in time).
     """
+    limit_seconds = limits.session_seconds() if timeout_seconds is None else timeout_seconds
+    deadline = time.monotonic() + limit_seconds
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_seconds)
+        connection.settimeout(limit_seconds)
         try:
             connection.connect(str(address))
             connection.sendall(protocol.encode({**fields, "protocol": protocol.VERSION}))
-            line = connection.makefile("rb").readline()
+            line = _read_line(connection, deadline)
         except FileNotFoundError:
             raise WorkerError(protocol.FAILED, "no worker listens at the socket: it has ended") from None
         except TimeoutError:
-            said = f"{_describe(fields)} did not end within {timeout_seconds:.0f} s"
-            raise WorkerError(protocol.FAILED, said) from None
+            said = f"{_describe(fields)} did not end within {limit_seconds:g} s"
+            raise TooLate(protocol.FAILED, said) from None
         except OSError as error:
-            raise WorkerError(protocol.FAILED, f"the worker cannot be reached: {error.strerror}") from None
+            raise WorkerError(protocol.FAILED, f"the worker cannot be reached: {error.strerror or error}") from None
     if not line.endswith(b"\n"):
         raise WorkerError(protocol.FAILED, f"the worker ended in the middle of {_describe(fields)}")
     try:
@@ -45,6 +53,21 @@ def ask(address: str | PathLike[str], fields: Mapping[str, object], timeout_seco
     if reply.get("reply") == "error":
         raise WorkerError(str(reply.get("kind")), str(reply.get("message")))
     return reply
+
+
+def _read_line(connection: socket.socket, deadline: float) -> bytes:
+    """The reply's line; less than a line where the worker hangs up before its end. Raises TimeoutError."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        left_seconds = deadline - time.monotonic()
+        if left_seconds <= 0:
+            raise TimeoutError
+        connection.settimeout(left_seconds)
+        chunk = connection.recv(1 << 16)
+        if not chunk:
+            break
+        line += chunk
+    return bytes(line)
 
 
 def _describe(fields: Mapping[str, object]) -> str:

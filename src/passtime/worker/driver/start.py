@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from passtime import places
 from passtime.catalog.frameworks import Framework
 from passtime.runtimes.store import Runtime
 from passtime.worker.driver.supervisor import Worker
@@ -22,7 +23,8 @@ _ADAPTERS = _ROOM / "adapters"
 def worker(framework: Framework, runtime: Runtime, threads: int, variables: Mapping[str, str] | None = None) -> Worker:
     """A worker of the framework in `runtime`, not started yet, with `variables` beside those that it needs."""
     environment = {**os.environ, **environment_of(framework, runtime, threads), **(variables or {})}
-    return Worker(runtime.release, lambda socket: command(framework, runtime, socket), environment)
+    logs = places.home() / "logs"
+    return Worker(runtime.release, lambda socket: command(framework, runtime, socket), environment, logs=logs)
 
 
 def command(framework: Framework, runtime: Runtime, socket: Path) -> list[str]:

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import traceback
 import types
 from typing import Any
 
@@ -30,16 +31,42 @@ def main() -> None:
         package = types.ModuleType(name)
         package.__path__ = path
         sys.modules[name] = package
+    protocol = importlib.import_module("passtime.worker.protocol")
     server = importlib.import_module("passtime.worker.inside.server")
-    if arguments.adapter:
-        source = importlib.import_module("passtime.worker.inside.forked").Forked(_load(arguments.adapter))
-    else:
-        source = importlib.import_module("passtime.worker.inside.resident").Resident(arguments.resident)
+    try:
+        source = _forked(arguments.adapter) if arguments.adapter else _resident(arguments.resident)
+    except protocol.Failure as failure:
+        _leave(1, protocol.LAST_WORDS + str(failure))
+    except Exception:
+        _leave(protocol.NOT_LOADED, traceback.format_exc())
     server.serve(source, arguments.socket)
-    # Taking a framework apart, module by module, takes seconds that whoever stops this worker would wait.
+    _leave(0)
+
+
+def _leave(status: int, words: str = "") -> None:
+    """Ends the process at once. Python's own end would wait for threads that others started.
+
+    It would also take a framework apart, module by module: seconds that whoever stops this worker would wait.
+    """
+    if words:
+        print(words, file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
+
+
+def _forked(adapter: str) -> Any:
+    forked = importlib.import_module("passtime.worker.inside.forked")
+    forked.check_threads_at_start()
+    # NumPy, which frameworks import, brings a BLAS that starts threads at its import. Nothing that is timed uses it.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    source = forked.Forked(_load(adapter).ADAPTER)
+    forked.check_threads("after it imported its framework", "the framework, or a library under it,")
+    return source
+
+
+def _resident(command: Any) -> Any:
+    return importlib.import_module("passtime.worker.inside.resident").Resident(command)
 
 
 def _load(path: str) -> Any:

@@ -36,12 +36,13 @@ class Resident:
         try:
             return self._turn([])
         except protocol.Failure as failure:
-            sys.exit(str(failure))
+            sys.exit(protocol.LAST_WORDS + str(failure))
 
     def unprobed(self, failure: protocol.Failure) -> dict:
-        """Ends the worker: without its process it can do nothing. Where that exited it has said why itself, last."""
+        """Ends the worker: without its process it can do nothing. Where that exited, it has said why itself."""
         assert self._process is not None
-        sys.exit(1 if self._process.has_exited() else str(failure))
+        status = self._process.exit_status()
+        sys.exit(protocol.LAST_WORDS + str(failure) if status is None else status)
 
     def session(self, request: dict, close_inherited: Callable[[], None]) -> "Turn":
         return self._turn([protocol.encode(request)])
@@ -117,10 +118,10 @@ class _Process:
     def is_gone(self) -> bool:
         return self._running.poll() is not None
 
-    def has_exited(self) -> bool:
-        """Whether it ended by itself, not by a signal."""
+    def exit_status(self) -> Optional[int]:
+        """With what it ended by itself; None where it runs, or a signal ended it."""
         status = self._running.poll()
-        return status is not None and status >= 0
+        return status if status is not None and status >= 0 else None
 
     def ask(self, request: bytes) -> None:
         # Where it has just died, the end of its replies tells.

@@ -1,21 +1,14 @@
 """How many passes are run and what is kept: warm-up, batches, samples, the stop rule. No framework, no device.
 
-The numbers come with the request (`passtime.catalog.sampling` says why those); the operations come from the adapter's
-workload (`passtime.worker.adapters.torch` is the model):
-
-- `prepare()` runs before each pass, outside the clock: training clears the gradients;
-- `forward()` gives an output that `backward(output)` takes; `infer()` gives one that nothing takes;
-- `synchronize()` returns when the device has done all that it was given;
-- `mark()` and `seconds_between(mark, mark)` are the device's own clock; `mark()` gives None where it has none;
-- `observe()` is called before the first sample, when all is warm, and after the last: what the device says of itself.
-
-An operation may return before its work is done, so the clock is read only after `synchronize()`.
+The numbers come with the request (`passtime.catalog.sampling` says why those); the operations are those of
+`adapter.Workload`, which may return before their work is done: the clock is read only after `synchronize()`.
 """
 # ruff: noqa: UP006, UP035
 
 import math
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple
 
+from passtime.worker.inside.adapter import Workload
 from passtime.worker.protocol import SESSIONS
 
 # Runs so many passes and gives each pass's mean seconds.
@@ -45,7 +38,7 @@ class Samples:
 
 
 def sample(
-    workload: Any,
+    workload: Workload,
     session: str,
     policy: dict,
     clock: Callable[[], float],
@@ -74,7 +67,7 @@ def sample(
     return samples
 
 
-def batches(workload: Any, session: str, clock: Callable[[], float]) -> Batch:
+def batches(workload: Workload, session: str, clock: Callable[[], float]) -> Batch:
     """The function that runs and times passes of this workload.
 
     Each pass is timed on its own and synchronised before and after, also inside a batch: that is what splits a
@@ -191,7 +184,7 @@ def _interval_rank(count: int) -> int:
         rank += 1
 
 
-def device_clock_seconds(workload: Any, samples: Samples) -> Dict[str, float]:
+def device_clock_seconds(workload: Workload, samples: Samples) -> Dict[str, float]:
     """The median seconds of a pass by the device's own clock, by pass; empty where the device has none.
 
     Taken from passes after the samples, so that no mark is inside a sample. Near the sampled seconds where the device

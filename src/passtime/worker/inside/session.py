@@ -1,17 +1,6 @@
 """One session: what the forked child does, from the request to the replies. It knows no framework, only an adapter.
 
-An adapter is a module with
-
-- `FRAMEWORK`, `VERSION`: strings; importing the adapter has imported the framework, run no operator, touched no GPU;
-- `clock()`: seconds, of the best resolution there is, the same clock in a forked child;
-- `devices()`: of `cpu` and `gpu`, what the framework sees here (called in a child of its own);
-- `build(request, session)`: the workload on its device, with the operations that `sampler.py` needs, and
-  `peak_bytes()`, the allocator's peak, None where only the process's own memory tells;
-- `provenance(workload)`: flat settings and versions that explain a number;
-- `exchange(workload, folder, role)`: a step on arrays that two workers share, see docs/protocol.md; gives flat fields;
-- `error_kind(error)`: `protocol.OUT_OF_MEMORY`, `UNAVAILABLE` or `FAILED` for an exception of the framework.
-
-Whatever it cannot give, it raises as `protocol.Failure`.
+`adapter.py` says what that is, and what it may raise.
 """
 # ruff: noqa: UP006, UP035
 
@@ -22,9 +11,10 @@ from typing import Any, Dict, List
 
 from passtime.worker import protocol
 from passtime.worker.inside import sampler, watch
+from passtime.worker.inside.adapter import Adapter
 
 
-def run(adapter: Any, request: dict, arrival: float) -> dict:
+def run(adapter: Adapter, request: dict, arrival: float) -> dict:
     """The session's document: `{"replies": {"sample forward": reply, ..., "memory total": reply}}` or `{"error": ...}`.
 
     A training session answers forward, backward and total from the same steps, and the memory of those steps. `arrival`
@@ -45,7 +35,7 @@ def run(adapter: Any, request: dict, arrival: float) -> dict:
         return {"error": protocol.Failure(adapter.error_kind(error), message).reply()}
 
 
-def _measure(adapter: Any, request: dict, arrival: float) -> Dict[str, Any]:
+def _measure(adapter: Adapter, request: dict, arrival: float) -> Dict[str, Any]:
     watched = watch.Watch()
     readings: List[dict] = []
     session = protocol.session_of(request)
@@ -89,7 +79,7 @@ def _measure(adapter: Any, request: dict, arrival: float) -> Dict[str, Any]:
     return {"replies": _replies(request, samples, peak_bytes, provenance), "observed": observed}
 
 
-def _exchange(adapter: Any, request: dict) -> Dict[str, dict]:
+def _exchange(adapter: Adapter, request: dict) -> Dict[str, dict]:
     workload = adapter.build(request, "training")
     said = adapter.exchange(workload, request["folder"], request["role"])
     named = {name: request[name] for name in ("pass", "workload", "device")}
@@ -119,7 +109,7 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else ""
 
 
-def probe(adapter: Any) -> dict:
+def probe(adapter: Adapter) -> dict:
     """Which framework this is and the devices that it sees; only the CPU where looking for others fails."""
     try:
         devices = adapter.devices()
@@ -129,6 +119,6 @@ def probe(adapter: Any) -> dict:
     return identity(adapter, devices)
 
 
-def identity(adapter: Any, devices: List[str]) -> dict:
+def identity(adapter: Adapter, devices: List[str]) -> dict:
     """What a worker says of itself."""
     return {"framework": adapter.FRAMEWORK, "version": adapter.VERSION, "devices": devices}

@@ -18,7 +18,7 @@ class Watch:
         self.load = os.getloadavg()[0]
         self._start = time.perf_counter()
         self._others_cpu_seconds = _others_cpu_seconds()
-        self._data_bytes = _memory_bytes()["RssAnon"]
+        self._data_bytes = memory_bytes()["RssAnon"]
 
     def others_cpus(self) -> float:
         """How many CPUs other processes kept busy on average: what the load at the start cannot tell."""
@@ -35,7 +35,7 @@ class Watch:
         The framework's own code is no data, but Linux counts its pages as they are first run: 20 MB in torch 2.15,
         more than a small layer's data. After the passes all of it is there, so the peak holds it once.
         """
-        memory = _memory_bytes()
+        memory = memory_bytes()
         return max(0, memory["VmHWM"] - memory["RssFile"] - memory["RssShmem"] - self._data_bytes)
 
 
@@ -69,7 +69,7 @@ def _text(path: str, longest: Any = _LONGEST_READING) -> str:
         return ""
 
 
-def _memory_bytes() -> Dict[str, int]:
+def memory_bytes() -> Dict[str, int]:
     """This process's memory by Linux's names: VmHWM the peak of all, RssAnon data, RssFile mapped files."""
     with open("/proc/self/status") as status:
         lines = [line.split() for line in status]

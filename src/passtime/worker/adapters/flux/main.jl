@@ -23,8 +23,9 @@ first_line(error) = String(first(split(sprint(showerror, error), '\n')))
 try
     @eval import Flux
 catch error
-    println(stderr, "Flux cannot be loaded: ", first_line(error))
-    exit(1)
+    # The mark and the exit status are those of ../../protocol.py.
+    println(stderr, "passtime: Flux cannot be loaded: ", first_line(error))
+    exit(3)
 end
 
 """The version in a package's Project.toml; `nothing` where there is none."""

@@ -32,6 +32,7 @@ from passtime.asv.results import KeptResults
 from passtime.asv.runner import Runner
 from passtime.asv.suite import JUST_DISCOVER, InstallingSuite, Suite
 from passtime.errors import PasstimeError
+from passtime.results.computer import computer
 from passtime.results.parity import Record
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
@@ -112,6 +113,7 @@ def _prepare_measuring(
     for pattern in [args.bench] if isinstance(args.bench, str) else args.bench or ():
         compiled(pattern)
     _check_attributes(getattr(args, "attribute", None) or {})
+    computer()  # what is wrong with it is said before anything is installed
     end_by_interrupt()
     runner = Runner(Path(conf.results_dir), skip_measured, skip_failed, within)
     # asv would skip, fail and store whole benchmarks.

@@ -9,6 +9,7 @@ from asv import util
 from asv.benchmarks import Benchmarks
 
 from passtime.asv.results import KeptResults
+from passtime.results.computer import is_of_here
 from passtime.results.sessions import QUICK, Cell, cells_of
 
 
@@ -16,8 +17,9 @@ from passtime.results.sessions import QUICK, Cell, cells_of
 class Choice:
     """What the user asked for: which cells to leave alone, and what to do with the others.
 
-    `skip_measured` leaves alone what is complete or not available, and completes what an interrupt left with fewer
-    rounds than it should have; `skip_failed` what failed at the last attempt. `rounds` overrides each benchmark's.
+    `skip_measured` leaves alone what this computer has measured or is not available, and completes what an interrupt
+    left with fewer rounds than it should have; what other computers have measured stays, and this one's is added to it.
+    `skip_failed` leaves alone what failed at the last attempt. `rounds` overrides each benchmark's.
     """
 
     skip_measured: bool = False
@@ -81,8 +83,9 @@ def make(benchmarks: Benchmarks, results: KeptResults, choice: Choice) -> Plan:
         if choice.skip_failed and results.sessions.failed(cell):
             rounds = 0
         elif choice.skip_measured and stored is not None:
-            # A value without sessions is not available, or was measured before there were any: it is complete.
-            rounds, append = max(0, rounds - len(sessions)) if sessions else 0, True
+            # What is not available is so on any computer of the machine's name.
+            taken_here = rounds if util.is_na(stored) else len([one for one in sessions if is_of_here(one)])
+            rounds, append = max(0, rounds - taken_here), True
         plan.rounds[cell] = rounds
         if append and not util.is_na(stored):
             plan.appending.add(cell)

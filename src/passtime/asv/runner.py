@@ -24,7 +24,8 @@ from passtime.asv.results import KeptResults
 from passtime.errors import PasstimeError
 from passtime.results import pace as progress
 from passtime.results import stored
-from passtime.results.sessions import FAILURE, QUICK, STARTED_AT, WORKER, Cell, said_of_release
+from passtime.results.computer import computer, is_of_here
+from passtime.results.sessions import COMPUTER, FAILURE, QUICK, STARTED_AT, WORKER, Cell, said_of_release
 from passtime.stats import uncertainty
 
 # --quick's attributes, as asv sets them.
@@ -171,7 +172,8 @@ class Runner:
         sessions = {} if measuring.quick else need.timed(cell for cell in todo.rounds if cell in todo.appending)
         others = need.of_others(results.params["machine"], env.release.name) if sessions else []
         while not self._is_spent():
-            times = stored.times(results, results.sessions)
+            everything = stored.times(results, results.sessions)
+            times = {place: time.only(is_of_here) for place, time in everything.items()}
             greatest = need.greatest(sessions, times, uncertainty.usual([*others, times]))
             if greatest is None:
                 break
@@ -237,6 +239,7 @@ class _Measuring:
             STARTED_AT: started_at.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 2),
             WORKER: worker,
+            COMPUTER: computer(),
             **({QUICK: True} if self.quick else {}),
         }
         if measured.result[cell.index] is None:

@@ -21,8 +21,9 @@ from passtime.measure.campaign import Campaign, Row, Step
 from passtime.measure.parity import check_all
 from passtime.measure.take import Taken, take
 from passtime.results import stored
+from passtime.results.computer import computer, is_of_here
 from passtime.results.parity import UNCHECKED, Parity, Record
-from passtime.results.sessions import PAIR, STARTED_AT, WORKER, said_of_release
+from passtime.results.sessions import COMPUTER, PAIR, STARTED_AT, WORKER, said_of_release
 from passtime.runtimes import store
 from passtime.stats import judge
 from passtime.timeline.manifest import Release
@@ -48,6 +49,7 @@ def compare(
     machine's. Both are installed first if need be. Raises PasstimeError where that fails, and where nothing is to be
     measured.
     """
+    computer()  # what is wrong with it is said before anything is installed
     releases = [base, other]
     runtimes = [store.ensure(release, progress.print) for release in releases]
     project = Project(root, machine=machine)
@@ -131,6 +133,7 @@ def _measure(
 ) -> list[str]:
     """Runs the campaign with its progress on stderr; gives what failed, a line each."""
     failures: list[str] = []
+    here = computer()
     policy = sampling.policy_for_verdict()
 
     def take_session(side: int, item: Item, pair: str) -> Taken:
@@ -148,6 +151,7 @@ def _measure(
             STARTED_AT: taken.started_at.isoformat(timespec="seconds"),
             "seconds": round(taken.seconds, 2),
             WORKER: one.worker.identity,
+            COMPUTER: here,
             PAIR: pair,
         }
         land(one.results, project.cells[item.workload, item.device, item.session], taken.replies, said)
@@ -173,7 +177,7 @@ def _measure(
 def _pairs(
     root: Path, project: Project, releases: list[Release], rows: dict[Item, tuple[str, ...]]
 ) -> Iterator[tuple[Row, list[tuple[float, float]]]]:
-    """The pairs that are stored of each row, by its benchmark's version of today: a campaign goes on from them."""
+    """This computer's pairs of each row, by its benchmark's version of today: a campaign goes on from them."""
     machine = project.machine
     by_name = {one.release.name: one for one in stored.read(root, machine)} if machine in stored.machines(root) else {}
     if not {release.name for release in releases} <= by_name.keys():
@@ -186,7 +190,8 @@ def _pairs(
                 continue
             version = project.cells[item.workload, item.device, item.session][f"time_{name}"][0]["version"]
             if all(line.get("version") == version for one in (base, other) for line in one[place].provenance):
-                yield (item, name), report.medians_of_pairs(base[place], other[place])
+                of_here = (one[place].only(is_of_here) for one in (base, other))
+                yield (item, name), report.medians_of_pairs(*of_here)
 
 
 def _shown(campaign: Campaign, steps: Iterator[Step], budget_seconds: float, console: Console) -> Iterator[Step]:

@@ -6,8 +6,8 @@ import itertools
 import math
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,18 @@ from asv.results import Results
 from passtime import places
 from passtime.catalog.place import PASSES, Place
 from passtime.errors import PasstimeError
-from passtime.results.sessions import DOUBTS, IMPORTED, PAIR, REPAIR, SAMPLES, STARTED_AT, WORKER, Sessions, cells_of
+from passtime.results.sessions import (
+    COMPUTER,
+    DOUBTS,
+    IMPORTED,
+    PAIR,
+    REPAIR,
+    SAMPLES,
+    STARTED_AT,
+    WORKER,
+    Sessions,
+    cells_of,
+)
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
@@ -61,6 +72,11 @@ class Measured:
         return statistics.median(found) if found and len(found) == len(self.provenance) else None
 
     @property
+    def computers(self) -> set[str | None]:
+        """Those that took its sessions; None stands for those that were taken before computers were recorded."""
+        return {line.get(COMPUTER) for line in self.provenance}
+
+    @property
     def has_one_worker(self) -> bool:
         """Whether its sessions shared one worker, as all did before workers had names: docs/decisions/0022."""
         return bool(self.sessions) and not all(WORKER in line for line in self.provenance)
@@ -78,6 +94,12 @@ class Measured:
             return {}
         lines = zip(self.provenance, self.sessions, strict=True)
         return {line[PAIR]: samples for line, samples in lines if PAIR in line}
+
+    def only(self, is_wanted: Callable[[Mapping[str, Any]], bool]) -> Measured:
+        """This time with those of its sessions alone whose lines are wanted; none where lines and sessions differ."""
+        pairs = zip(self.provenance, self.sessions, strict=False) if len(self.provenance) == len(self.sessions) else ()
+        kept = [(line, samples) for line, samples in pairs if is_wanted(line)]
+        return replace(self, provenance=tuple(line for line, _ in kept), sessions=tuple(one for _, one in kept))
 
     @property
     def spread_seconds(self) -> float | None:
@@ -186,6 +208,9 @@ def _doubts(lines: Sequence[dict]) -> Iterator[str]:
     )
     if len(builds) > 1:
         yield f"its sessions are of different builds, {' and '.join(builds)}: a build needs a name of its own"
+    computers = len({line.get(COMPUTER) for line in lines})
+    if computers > 1:
+        yield f"its sessions are of {computers} computers, which may not be equally fast"
     busiest = max((line.get("provenance.others_cpus") or 0.0 for line in lines), default=0.0)
     if busiest > _BUSY_CPUS:
         yield f"while it was measured, other programs took {busiest:.2g} CPUs"

@@ -9,6 +9,7 @@ from asv import util
 from asv.benchmarks import Benchmarks
 
 from passtime.asv.results import KeptResults
+from passtime.catalog import requests
 from passtime.results.computer import is_of_here
 from passtime.results.sessions import QUICK, Cell, cells_of
 
@@ -59,8 +60,7 @@ class Plan:
     def leave_out_devices(self, benchmarks: Benchmarks, devices: Collection[str]) -> None:
         """What runs on a device that the release does not see here is not available; that takes no measurement."""
         for cell, rounds in self.rounds.items():
-            names = benchmarks[cell.benchmark]["param_names"]
-            if rounds and "device" in names and cell.params[names.index("device")] not in devices:
+            if rounds and requests.are_asked(benchmarks[cell.benchmark]) and cell.params[1] not in devices:
                 self.rounds[cell] = 0
                 self.not_available.append(cell)
 

@@ -95,8 +95,8 @@ def _by_session(found: Suite) -> dict[tuple[str, str, str], Cells]:
     """By workload, device and kind of session, in the benchmarks' order."""
     cells: dict[tuple[str, str, str], dict[str, tuple[dict, Cell]]] = {}
     for name, one in found.items():
-        method = name.rpartition(".")[2]
-        if method in requests.REQUESTS and one["param_names"][1:] == ["device"]:
+        method = requests.method_of(name)
+        if requests.are_asked(one):
             for cell in cells_of(one):
                 workload, device = cell.params
                 cells.setdefault((workload, device, requests.session_of(method)), {})[method] = (one, cell)

@@ -16,6 +16,7 @@ from asv import util
 from asv.results import Results
 
 from passtime import places
+from passtime.catalog import requests
 from passtime.catalog.place import PASSES, Place
 from passtime.errors import PasstimeError
 from passtime.results.sessions import (
@@ -172,11 +173,11 @@ def times(results: Results, sessions: Sessions) -> dict[Place, Measured]:
             results.get_result_samples(name, params),
         )
         for cell, seconds, stats, samples in zip(cells_of({"name": name, "params": params}), *columns, strict=True):
-            if seconds is None:
+            item = requests.item_of(name, cell.params)
+            if seconds is None or item is None:
                 continue
-            workload, device = cell.params
             lines = sessions.of(cell)
-            found[Place(workload, device, measured_pass)] = Measured(
+            found[Place(item.workload, item.device, measured_pass)] = Measured(
                 seconds,
                 (stats["q_25"], stats["q_75"]) if stats and stats.get("q_25") is not None else None,
                 tuple(_by_session(samples or (), lines)),

@@ -26,7 +26,7 @@ def listed(monkeypatch):
         ))  # fmt: skip
         comparing.install(*releases, known)
         values = [1, NAN, 2, NAN, None, 4]
-        return [(name, value) for name, value, *_ in compare.unroll_result("nets.Net", PARAMS, values)]
+        return [(name, value) for name, value, *_ in compare.unroll_result("nets.Net.time_total", PARAMS, values)]
 
     monkeypatch.setattr(compare, "unroll_result", compare.unroll_result)
     return rows
@@ -35,18 +35,18 @@ def listed(monkeypatch):
 def test_between_frameworks_rows_say_what_parity_found(listed):
     """A row of other work, or of work that was never compared, says so; a failure stays, what is n/a does not."""
     assert listed("torch", "flux") == [
-        ("nets.Net('vgg16', 'cpu')", 1),
-        ("nets.Net('vgg19', 'cpu') [other work]", 2),
-        ("nets.Net('resnet18', 'cpu') [parity unchecked]", None),
-        ("nets.Net('resnet18', 'gpu') [parity unchecked]", 4),
+        ("nets.Net.time_total('vgg16', 'cpu')", 1),
+        ("nets.Net.time_total('vgg19', 'cpu') [other work]", 2),
+        ("nets.Net.time_total('resnet18', 'cpu') [parity unchecked]", None),
+        ("nets.Net.time_total('resnet18', 'gpu') [parity unchecked]", 4),
     ]
 
 
 def test_releases_of_one_framework_are_listed_plainly(listed):
     """Within a framework names are asv's own."""
     assert [name for name, _ in listed("torch", "torch")] == [
-        "nets.Net('vgg16', 'cpu')",
-        "nets.Net('vgg19', 'cpu')",
-        "nets.Net('resnet18', 'cpu')",
-        "nets.Net('resnet18', 'gpu')",
+        "nets.Net.time_total('vgg16', 'cpu')",
+        "nets.Net.time_total('vgg19', 'cpu')",
+        "nets.Net.time_total('resnet18', 'cpu')",
+        "nets.Net.time_total('resnet18', 'gpu')",
     ]

@@ -109,3 +109,37 @@ def test_a_missing_script_is_explained(site: Path, browser: Browser) -> None:
         page.goto(address + "asv.html", wait_until="commit")
         page.wait_for_url("**/error.html")
         expect(page.locator("h1")).to_have_text("This site is incomplete")
+
+
+@pytest.mark.parametrize("place", ["index.html", "asv.html", "index.html#/summarylist"])
+def test_a_site_opened_from_a_folder_says_how_to_serve_it(site: Path, browser: Browser, place: str) -> None:
+    """Opened as a file, the first page and asv's say at once that they need a server, and which commands start one."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site.as_uri()}/{place}", wait_until="commit")
+        told = page.get_by_role("alert")
+        expect(told).to_contain_text("This page needs a web server")
+        expect(told.locator("code")).to_have_text(["asv preview", "python3 -m http.server"])
+        expect(page.locator("#content")).not_to_contain_text("Loading")
+
+
+@pytest.mark.parametrize("missing", ["page.js", "data.js"])
+def test_a_first_page_without_its_scripts_says_so(site: Path, browser: Browser, missing: str) -> None:
+    """Where a script of the first page does not load, the page does not go on loading: it says what to do."""
+    with serving(site) as address, browser.new_context() as context:
+        page = context.new_page()
+        page.route(f"**/front/{missing}", lambda route: route.abort())
+        page.goto(address + "index.html")
+        expect(page.get_by_role("alert")).to_contain_text("did not load. Run asv publish again")
+        expect(page.locator("#content")).not_to_contain_text("Loading")
+
+
+@pytest.mark.parametrize("serve", [True, False])
+def test_without_javascript_the_first_page_says_what_it_needs(site: Path, browser: Browser, serve: bool) -> None:
+    """With scripts switched off, served or not, no page is said to be loading."""
+    with serving(site) as address, browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto((address if serve else f"{site.as_uri()}/") + "index.html")
+        expect(page.locator("noscript p")).to_be_visible()
+        expect(page.locator("noscript p")).to_contain_text("need JavaScript, and a web server")
+        expect(page.locator("#state")).to_be_hidden()

@@ -202,6 +202,24 @@ def test_sessions_of_one_worker_are_starred():
     assert found.rows[0].doubts == (f"torch-1: {ONE_WORKER}",)
 
 
+def test_releases_of_different_computers_are_starred():
+    """A change between two computers is doubtful, unless both releases were measured in turn on each."""
+
+    def on(computer, pair=""):
+        lines = [{"version": "1", "worker": "w", "computer": computer} for _ in range(2)]
+        if pair:
+            lines = [{**line, "pair": f"{pair} {number}"} for number, line in enumerate(lines)]
+        return {("vgg16", "total"): replace(time(1.0), provenance=tuple(lines))}
+
+    def doubts(base, other):
+        return reported(stored("torch-1", base), stored("torch-2", other)).rows[0].doubts
+
+    assert doubts(on("a"), on("b")) == ("they were not measured on the same computer",)
+    assert doubts(on("a"), on(None)) == ("they were not measured on the same computer",)
+    assert doubts(on("a"), on("a")) == ()
+    assert doubts(on("a", pair="p"), on("b", pair="p")) == ()
+
+
 def test_releases_measured_one_after_the_other_are_told(capsys):
     """How long lay between two releases is said, unless their sessions alternate."""
 

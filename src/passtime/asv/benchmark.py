@@ -96,6 +96,8 @@ class PassBenchmark:
 
 
 def _ask(workload: str, device: str) -> dict:
+    if WORKER_VARIABLE not in os.environ:
+        raise PasstimeError("no worker was started for this benchmark: name its second parameter `device`")
     method = os.environ[BENCHMARK_VARIABLE].partition("-")[0].rpartition(".")[2]
     request, measured_pass = requests.REQUESTS[method]
     samples = os.environ.get(SAMPLES_VARIABLE)

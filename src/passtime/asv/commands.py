@@ -34,6 +34,7 @@ from passtime.asv.runner import Runner
 from passtime.asv.suite import JUST_DISCOVER, InstallingSuite, Suite
 from passtime.errors import PasstimeError
 from passtime.results import store as store_of_results
+from passtime.results.computer import computer
 from passtime.results.parity import Record
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
@@ -139,6 +140,7 @@ def _prepare_measuring(
     for pattern in [args.bench] if isinstance(args.bench, str) else args.bench or ():
         compiled(pattern)
     _check_attributes(getattr(args, "attribute", None) or {})
+    computer()  # what is wrong with it is said before anything is installed
     end_by_interrupt()
     runner = Runner(Path(conf.results_dir), skip_measured, skip_failed, within)
     # asv would skip, fail and store whole benchmarks.

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from asv import util
 from asv.commands import compare
 
+from passtime.catalog import requests
 from passtime.results.parity import DIFFERS, UNCHECKED, Record
 from passtime.results.sessions import cells_of
 from passtime.timeline.manifest import Release
@@ -33,8 +34,8 @@ def install(
         for cell, (row, value, *rest) in zip(cells, unroll(name, params, *columns), strict=True):
             if value is not None and util.is_na(value):
                 continue
-            workload, device = cell.params
-            mark = _MARKS.get(record.between(ours, theirs, workload, device), "")
+            item = requests.item_of(name, cell.params)
+            mark = _MARKS.get(record.between(ours, theirs, item.workload, item.device), "") if item else ""
             yield (row + mark, value, *rest)
 
     compare.unroll_result = listed

@@ -60,6 +60,8 @@ class PasstimeEnvironment(Environment):
         self._missing: dict[str, str] = {}
         self._workers: dict[str, Worker] = {}
         self._finds_benchmarks = False
+        self.needs_runtimes = True  # not where all benchmarks are ordinary ones
+        self.asks_worker = True  # the benchmark that runs next; an ordinary one does not
         self.default_timeout: float = conf.default_benchmark_timeout
         self._install_timeout_seconds: float = conf.install_timeout
         self.release: manifest.Release | None = None
@@ -93,6 +95,8 @@ class PasstimeEnvironment(Environment):
         release = self.release = self._manifest.get(
             repository.release_name(places.timeline_repository(self._root), commit_hash)
         )
+        if not self.needs_runtimes:
+            return
         if release.name not in self._missing:
             try:
                 self._runtimes[release.name] = store.ensure(release, _announce, self._install_timeout_seconds)
@@ -110,10 +114,10 @@ class PasstimeEnvironment(Environment):
                 self.install_project(conf, repo, commit_hash)
 
     def run(self, args: list[str], **kwargs: Any) -> Any:
-        """Runs one of asv's scripts in asv's own interpreter; for a benchmark, with its release's worker running."""
-        command = [sys.executable, lean.__file__, *args]
-        if args[1:2] != ["run"]:
-            return util.check_output(command, **kwargs)
+        """Runs one of asv's scripts in asv's own interpreter; for what asks one, with its release's worker running."""
+        if args[1:2] != ["run"] or not self.asks_worker:
+            self.sessions = []
+            return util.check_output([sys.executable, *args], **kwargs)
         _, _, _, name, params_str, *_ = args
         session_log = Path(kwargs["cwd"], "sessions")  # in the folder that asv makes for this process, and removes
         # In the process's environment alone: asv saves `env_vars` with the results.
@@ -123,7 +127,7 @@ class PasstimeEnvironment(Environment):
             variables[limits.SESSION_VARIABLE] = str(min(kwargs["timeout"], limits.LONGEST_SECONDS))
         kwargs["env"] = {**kwargs["env"], **variables}
         self.sessions = []
-        ended = util.check_output(command, **kwargs)
+        ended = util.check_output([sys.executable, lean.__file__, *args], **kwargs)
         if session_log.is_file():
             self.sessions = [json.loads(line) for line in session_log.read_text("utf-8").splitlines()]
         return ended

@@ -1,8 +1,8 @@
-"""Runs one of asv's scripts without what no benchmark here needs: `python lean.py ASV_SCRIPT ARGUMENTS...`.
+"""Runs one of asv's scripts without what no worker's benchmark needs: `python lean.py ASV_SCRIPT ARGUMENTS...`.
 
 A session answers several cells, and asv starts a process for each. Most of that process's time goes to importing
 pympler, for `mem_*` benchmarks, which measure objects of their own process; pympler imports NumPy. asv leaves such
-benchmarks out where there is no pympler.
+benchmarks out where there is no pympler, so they are found, and ordinary benchmarks run, without this.
 """
 
 import os

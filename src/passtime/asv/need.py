@@ -25,16 +25,16 @@ Usual = Mapping[tuple[str, bool], Prior | None]
 
 
 def session_of(cell: Cell) -> Session:
-    """The session that answers a cell."""
+    """The session that answers a cell, which a worker does."""
     workload, device = cell.params
-    return workload, device, requests.session_of(_method(cell))
+    return workload, device, requests.session_of(requests.method_of(cell.benchmark))
 
 
 def timed(cells: Iterable[Cell]) -> dict[Session, list[Cell]]:
     """The cells that time a pass, by session. A peak of memory has no interval."""
     found: dict[Session, list[Cell]] = {}
     for cell in cells:
-        if _method(cell).startswith("time_"):
+        if requests.method_of(cell.benchmark).startswith("time_"):
             found.setdefault(session_of(cell), []).append(cell)
     return found
 
@@ -70,8 +70,4 @@ def _half_width(place: Place, times: Mapping[Place, Measured], usual: Usual) -> 
 
 def _place(cell: Cell) -> Place:
     workload, device = cell.params
-    return Place(workload, device, _method(cell).removeprefix("time_"))
-
-
-def _method(cell: Cell) -> str:
-    return cell.benchmark.rpartition(".")[2]
+    return Place(workload, device, requests.method_of(cell.benchmark).removeprefix("time_"))

@@ -9,6 +9,8 @@ from asv import util
 from asv.benchmarks import Benchmarks
 
 from passtime.asv.results import KeptResults
+from passtime.catalog import requests
+from passtime.results.computer import is_of_here
 from passtime.results.sessions import QUICK, Cell, cells_of
 
 
@@ -16,13 +18,13 @@ from passtime.results.sessions import QUICK, Cell, cells_of
 class Choice:
     """What the user asked for: which cells to leave alone, and what to do with the others.
 
-    `skip_measured` leaves alone what is complete or not available, and completes what an interrupt left with fewer
-    rounds than it should have; `skip_failed` what failed at the last attempt. `rounds` overrides each benchmark's.
+    `skip_measured` leaves alone what this computer has measured or is not available, and completes what an interrupt
+    left with fewer rounds than it should have; what other computers have measured stays, and this one's is added to it.
+    `skip_failed` leaves alone what failed at the last attempt. `rounds` overrides each benchmark's.
     """
 
     skip_measured: bool = False
     skip_failed: bool = False
-    append: bool = False
     quick: bool = False
     rounds: int | None = None
 
@@ -31,11 +33,10 @@ class Choice:
 class Plan:
     """The rounds left of each cell, in the order of measuring.
 
-    `appending` cells add to samples that are there; `total` is what was left at first.
+    `total` is what was left at first.
     """
 
     rounds: dict[Cell, int] = field(default_factory=dict)
-    appending: set[Cell] = field(default_factory=set)
     not_available: list[Cell] = field(default_factory=list)
     total: list[Cell] = field(default_factory=list)
 
@@ -57,8 +58,7 @@ class Plan:
     def leave_out_devices(self, benchmarks: Benchmarks, devices: Collection[str]) -> None:
         """What runs on a device that the release does not see here is not available; that takes no measurement."""
         for cell, rounds in self.rounds.items():
-            names = benchmarks[cell.benchmark]["param_names"]
-            if rounds and "device" in names and cell.params[names.index("device")] not in devices:
+            if rounds and requests.are_asked(benchmarks[cell.benchmark]) and cell.params[1] not in devices:
                 self.rounds[cell] = 0
                 self.not_available.append(cell)
 
@@ -77,15 +77,14 @@ def make(benchmarks: Benchmarks, results: KeptResults, choice: Choice) -> Plan:
         sessions = results.sessions.of(cell, benchmark["version"])
         if not choice.quick and any(QUICK in session for session in sessions):
             stored = None  # not measured in earnest yet
-        rounds, append = choice.rounds or int(benchmark.get("rounds", 1)), choice.append
+        rounds = choice.rounds or int(benchmark.get("rounds", 1))
         if choice.skip_failed and results.sessions.failed(cell):
             rounds = 0
         elif choice.skip_measured and stored is not None:
-            # A value without sessions is not available, or was measured before there were any: it is complete.
-            rounds, append = max(0, rounds - len(sessions)) if sessions else 0, True
+            # What is not available is so on any computer of the machine's name.
+            taken_here = rounds if util.is_na(stored) else len([one for one in sessions if is_of_here(one)])
+            rounds = max(0, rounds - taken_here)
         plan.rounds[cell] = rounds
-        if append and not util.is_na(stored):
-            plan.appending.add(cell)
     return plan
 
 

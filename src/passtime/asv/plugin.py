@@ -5,7 +5,7 @@ offer to replace is replaced here, by name, and each replacement says what asv d
 
 - commands.py: what happens before a command: the timeline is built, options are filled in, failures become one line;
 - suite.py:    runtimes are installed before the first measurement, and finding the benchmarks needs no release;
-- lean.py:     what a benchmark's process does not import;
+- lean.py:     what a process that asks a worker does not import;
 - runner.py:   what is measured, cell by cell, and how much is left;
 - budget.py, need.py: when it ends where time is bounded, and where what is left of the time goes;
 - results.py:  what is kept of it;

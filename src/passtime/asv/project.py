@@ -92,8 +92,8 @@ def _by_session(found: Suite) -> dict[Item, Cells]:
     """What each session measures, in the benchmarks' order."""
     cells: dict[Item, dict[str, tuple[dict, Cell]]] = {}
     for name, one in found.items():
-        method = name.rpartition(".")[2]
-        if method in requests.REQUESTS and one["param_names"][1:] == ["device"]:
+        method = requests.method_of(name)
+        if requests.are_asked(one):
             for cell in cells_of(one):
                 workload, device = cell.params
                 cells.setdefault(Item(workload, device, requests.session_of(method)), {})[method] = (one, cell)

@@ -66,6 +66,12 @@ class KeptResults(Results):
         """What is stored for a cell: None if it was never measured, NaN if it is not available."""
         return self._content.value(benchmark, cell)
 
+    def stats(self, benchmark: dict, cell: Cell) -> dict | None:
+        """The statistics of a cell's samples, by asv's names; None where it has none."""
+        entry = self._content.entries.get(cell.benchmark)
+        stored = entry.values.get(cell.params) if entry and entry.version == benchmark["version"] else None
+        return stored.stats if stored else None
+
     def put(
         self, benchmark: dict, cell: Cell, measured: BenchmarkResult, sessions: list[dict], *, started_at: datetime
     ) -> None:

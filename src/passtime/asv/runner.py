@@ -6,6 +6,7 @@ with one combination of its parameters) is the unit of all four.
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,7 +26,8 @@ from passtime.catalog import requests
 from passtime.errors import PasstimeError
 from passtime.results import pace as progress
 from passtime.results import stored
-from passtime.results.sessions import FAILURE, QUICK, STARTED_AT, WORKER, Cell, said_of_release
+from passtime.results.computer import computer, is_of_here
+from passtime.results.sessions import COMPUTER, FAILURE, QUICK, SAMPLES, STARTED_AT, WORKER, Cell, said_of_release
 from passtime.results.store import NotKept
 from passtime.stats import uncertainty
 from passtime.worker.driver import limits
@@ -74,7 +76,7 @@ class Runner:
         """
         assert env.release is not None
         attributes = {**(extra_params or {}), **(_QUICK_ATTRIBUTES if quick else {})}
-        choice = plan.Choice(self._skip_measured, self._skip_failed, append_samples, quick, attributes.get("rounds"))
+        choice = plan.Choice(self._skip_measured, self._skip_failed, quick, attributes.get("rounds"))
         if self._budget is not None:
             self._turns_of_a_release = max(self._turns_of_a_release, *(run_rounds or [1]))
             self._budget.begin_turn(env.release_count * self._turns_of_a_release)
@@ -99,6 +101,8 @@ class Runner:
                 # Without its worker nothing of this release can be measured; the others go on.
                 log.error(str(error))
                 self._give_up(results)
+            finally:
+                measuring.close()
         results.errcode.update(measuring.errcodes)
         if measuring.measured or measuring.failed:
             log.info(measuring.summary())
@@ -123,7 +127,8 @@ class Runner:
         made = plan.make(benchmarks, results, choice)
         there = sum(rounds == 0 for rounds in made.rounds.values())
         if made.left():
-            made.leave_out_devices(benchmarks, env.worker().hello["devices"])
+            if any(requests.are_asked(benchmarks[cell.benchmark]) for cell in made.left()):
+                made.leave_out_devices(benchmarks, env.worker().hello["devices"])
             for name, benchmark in benchmarks.items():
                 results.put_not_available(benchmark, [cell for cell in made.not_available if cell.benchmark == name])
         made.total = made.left()
@@ -137,17 +142,18 @@ class Runner:
     ) -> None:
         begun = set()
         for cell in [cell for cell, rounds in todo.rounds.items() if rounds >= round_]:
+            is_asked = requests.are_asked(benchmarks[cell.benchmark])
             # What the worker has measured already is taken from it.
-            if self._is_spent() and need.session_of(cell) not in begun:
+            if self._is_spent() and not (is_asked and need.session_of(cell) in begun):
                 continue
             log.set_nitems(len(self._left(env)))
             log.info(str(cell))
             started = time.monotonic()
-            outcome, failure = measuring.measure(benchmarks[cell.benchmark], cell, append=cell in todo.appending)
+            outcome, failure = measuring.measure(benchmarks[cell.benchmark], cell)
             if failure is None:
                 todo.rounds[cell] -= 1
-                todo.appending.add(cell)
-                begun.add(need.session_of(cell))
+                if is_asked:
+                    begun.add(need.session_of(cell))
             else:
                 todo.rounds[cell] = 0  # what failed is not tried again in the same run
             self._estimate.add(cell, time.monotonic() - started)
@@ -172,10 +178,13 @@ class Runner:
             log.info(f"The budget is spent: {left_out} of {len(todo.total)} are left out")
             return
         # What --quick takes is kept nowhere beside real samples.
-        sessions = {} if measuring.quick else need.timed(cell for cell in todo.rounds if cell in todo.appending)
+        there = [cell for cell in todo.rounds if results.sessions.of(cell)]
+        asked = [cell for cell in there if requests.are_asked(benchmarks[cell.benchmark])]
+        sessions = {} if measuring.quick else need.timed(asked)
         others = need.of_others(results.params["machine"], env.release.name) if sessions else []
         while not self._is_spent():
-            times = stored.times(results.content)
+            everything = stored.times(results.content)
+            times = {place: time.only(is_of_here) for place, time in everything.items()}
             greatest = need.greatest(sessions, times, uncertainty.usual([*others, times]))
             if greatest is None:
                 break
@@ -184,7 +193,7 @@ class Runner:
             log.info(f"{' '.join(session)} once more: the widest interval, ± {100 * half_width:.1f} %")
             for cell in sessions[session]:
                 log.info(str(cell))
-                outcome, failure = measuring.measure(benchmarks[cell.benchmark], cell, append=True)
+                outcome, failure = measuring.measure(benchmarks[cell.benchmark], cell)
                 log.add(f"  {outcome}")
                 if failure is not None:
                     _tell(cell, failure)
@@ -223,15 +232,17 @@ class _Measuring:
         self._started = time.monotonic()
         self.measured = self.failed = 0
         self.errcodes: dict[str, int] = {}
+        self._caches: dict[str, tuple[str | None, str]] = {}  # by asv's key of a setup_cache: its folder, or why not
 
-    def measure(self, benchmark: dict, cell: Cell, append: bool) -> tuple[str, str | None]:
+    def measure(self, benchmark: dict, cell: Cell) -> tuple[str, str | None]:
         """One round of one cell: what came of it, for the reader, and why it failed, if it did.
 
         Raises PasstimeError when there is no worker any more, KeyboardInterrupt at an interrupt.
         """
         assert self._env.release is not None
         started_at, started = datetime.now(timezone.utc), time.monotonic()
-        worker = self._env.worker().identity
+        self._env.asks_worker = requests.are_asked(benchmark)
+        worker = {WORKER: self._env.worker().identity} if self._env.asks_worker else {}
         measured = self._run(benchmark, cell)
         line = {
             "benchmark": cell.benchmark,
@@ -241,7 +252,8 @@ class _Measuring:
             **requests.said_of_driver(),
             STARTED_AT: started_at.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 2),
-            WORKER: worker,
+            **worker,
+            COMPUTER: computer(),
             **({QUICK: True} if self.quick else {}),
         }
         if measured.result[cell.index] is None:
@@ -253,7 +265,9 @@ class _Measuring:
                 log.error(measured.stderr)
             return "failed", failure
         not_available = util.is_na(measured.result[cell.index])
-        sessions = [] if not_available else [{**line, **reply} for reply in self._env.sessions or [{}]]
+        samples = measured.samples[cell.index]
+        replies = self._env.sessions or [{SAMPLES: len(samples)} if samples else {}]
+        sessions = [] if not_available else [{**line, **reply} for reply in replies]
         self._results.put(benchmark, cell, measured, sessions, started_at=started_at)
         self.measured += 1
         return _shown(benchmark, cell, measured), None
@@ -263,22 +277,50 @@ class _Measuring:
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.measured} measured{failed}, in {taken}"
 
+    def close(self) -> None:
+        """Removes what setup_cache methods left."""
+        for folder, _ in self._caches.values():
+            if folder is not None:
+                util.long_path_rmtree(folder, True)
+        self._spawner.close()
+
     def _run(self, benchmark: dict, cell: Cell) -> BenchmarkResult:
         # asv heeds `-a timeout=` only where the benchmark sets none.
         chosen = self._attributes.get("timeout") or limits.chosen_session_seconds()
         timeout = chosen or benchmark.get("timeout") or self._env.default_timeout
+        attributes = self._attributes
+        stats = None if self._env.asks_worker else self._results.stats(benchmark, cell)
+        if stats and stats.get("number"):
+            attributes = {**attributes, "number": stats["number"]}  # as asv, which counts calls for all samples alike
         try:
+            folder, failure = self._cache(benchmark, timeout)
+            if failure:
+                return runner.fail_benchmark(benchmark, stderr=failure)
             return runner.run_benchmark(
                 {**benchmark, "timeout": timeout},
                 self._spawner,
                 profile=False,
                 selected_idx={cell.index},
-                extra_params=self._attributes,
+                extra_params=attributes,
+                cwd=folder,
             )
         except util.UserError:
             if self._spawner.interrupted:  # asv's words for it say nothing of what is kept
                 raise KeyboardInterrupt from None
             raise
+
+    def _cache(self, benchmark: dict, timeout: float) -> tuple[str | None, str]:
+        """The folder in which asv runs what has a setup_cache, made once for all that share it; or why it failed."""
+        key = benchmark.get("setup_cache_key")
+        if key is None:
+            return None, ""
+        if key not in self._caches:
+            longest = max(benchmark.get("setup_cache_timeout") or 0, timeout)
+            folder, said = self._spawner.create_setup_cache(benchmark["name"], longest, json.dumps({}))
+            # asv's own last line says only that it failed.
+            *lines, last = [line for line in (said or "").splitlines() if line.strip()][:-1] or [""]
+            self._caches[key] = folder, "\n".join([*lines, f"its setup_cache failed: {last}"]) if said else ""
+        return self._caches[key]
 
 
 def _tell(cell: Cell, failure: str) -> None:

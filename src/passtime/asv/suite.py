@@ -7,6 +7,8 @@ from typing import Any
 
 from asv.benchmarks import Benchmarks
 
+from passtime.catalog import requests
+
 JUST_DISCOVER = ["just-discover"]  # asv's way to say: write benchmarks.json, run nothing
 
 
@@ -20,7 +22,10 @@ class Suite(Benchmarks):
         with contextlib.ExitStack() as stack:
             for environment in environments:
                 stack.enter_context(environment.finding_benchmarks())
-            return super().discover(conf, repo, environments, commit_hash, regex=regex, check=check)
+            found = super().discover(conf, repo, environments, commit_hash, regex=regex, check=check)
+        for environment in environments:
+            environment.needs_runtimes = any(map(requests.are_asked, found.values()))
+        return found
 
 
 class InstallingSuite(Suite):

@@ -12,6 +12,7 @@ from passtime.asv import plan
 from passtime.asv.project import Project
 from passtime.catalog import workloads
 from passtime.errors import PasstimeError
+from passtime.results.computer import computer
 from passtime.results.sessions import Cell
 from passtime.runtimes import store
 from passtime.timeline import manifest
@@ -29,10 +30,12 @@ class Left:
 class Survey:
     """The project around `root`, which becomes the working directory, and the benchmarks that match a pattern.
 
-    `machine` is as Project's. Raises PasstimeError where there are no such benchmarks.
+    `machine` is as Project's. Raises PasstimeError where there are no such benchmarks, and where PASSTIME_COMPUTER is
+    no identifier.
     """
 
     def __init__(self, root: Path, patterns: Sequence[str] = (), machine: str | None = None) -> None:
+        computer()  # what is wrong with it is said before anything else
         self._project = Project(root, patterns, machine)
         self._known = manifest.load(root)
         if not self._project.benchmarks:

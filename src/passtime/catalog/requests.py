@@ -1,11 +1,16 @@
-"""Which request of a worker each method of a benchmark stands for, and what is kept of the reply."""
+"""Which request of a worker each method of a benchmark stands for, and what is kept of the reply.
+
+A project may have ordinary asv benchmarks beside these: asv times them itself, in its own Python, without a worker.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from passtime import __version__
+from passtime.catalog import workloads
+from passtime.catalog.place import Item
 from passtime.catalog.sampling import POLICY
 from passtime.worker import protocol
 
@@ -18,6 +23,24 @@ REQUESTS = {
     "track_training_memory": ("memory", "total"),
     "track_inference_memory": ("memory", "inference"),
 }
+
+
+def are_asked(benchmark: Mapping[str, Any]) -> bool:
+    """Whether a worker answers the cells of a benchmark, given as asv lists it: with its parameters' names."""
+    return method_of(benchmark["name"]) in REQUESTS and list(benchmark["param_names"][1:]) == ["device"]
+
+
+def item_of(benchmark: str, params: Sequence[str]) -> Item | None:
+    """What a stored cell is of: results have no names of parameters. None for those of ordinary benchmarks."""
+    method = method_of(benchmark)
+    if method not in REQUESTS or len(params) != 2 or params[1] not in workloads.DEVICES:
+        return None
+    return Item(params[0], params[1], session_of(method))
+
+
+def method_of(benchmark: str) -> str:
+    """The method of a benchmark, by its name: `time_total` of `models.ResNet.time_total`."""
+    return benchmark.rpartition(".")[2]
 
 
 def session_of(method: str) -> str:

@@ -1,7 +1,7 @@
 """The first look: two releases measured, compared and published by one command.
 
 Everything here is what a user could type: runtimes are installed, then `asv run`, `asv publish` and `asv compare` do
-the rest. Started again after an interrupt, it measures only what is missing.
+the rest. Started again after an interrupt, it measures only what is missing. What another computer measured is missing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from passtime import places
 from passtime.asv import process as asv_process
 from passtime.catalog import workloads
 from passtime.errors import PasstimeError
+from passtime.results.computer import computer
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
 
@@ -37,6 +38,7 @@ def dashboard(releases: Sequence[str] | None, quick: bool) -> None:
     """Measure a first look at two releases, and publish and compare them."""
     asv_process.end_when_told()
     root = places.root()
+    computer()  # what is wrong with it is said before anything is installed
     known = manifest.load(root)
     chosen = [known.get(name) for name in releases] if releases else newest_runnable(known)
     devices = [device for device in workloads.DEVICES if device == "cpu" or store.has_gpu()]
@@ -89,7 +91,7 @@ def plan(releases: Sequence[str], devices: Sequence[str], quick: bool) -> str:
     time = "a single sample each" if quick else f"roughly {minutes} minutes on 2 cores once the releases are installed"
     return (
         f"First look at {' and '.join(releases)} on {' and '.join(devices)}: {len(workloads.LAYERS)} layers and "
-        f"{', '.join(MODELS)}, {results} results, {time}. Results that are there already are kept."
+        f"{', '.join(MODELS)}, {results} results, {time}. What this computer has measured already is kept."
     )
 
 

@@ -19,8 +19,9 @@ from passtime.measure.campaign import Campaign, Row, Step
 from passtime.measure.parity import check_all
 from passtime.measure.take import Taken, take
 from passtime.results import stored
+from passtime.results.computer import computer, is_of_here
 from passtime.results.parity import UNCHECKED, Parity, Record
-from passtime.results.sessions import PAIR, STARTED_AT, WORKER, said_of_release
+from passtime.results.sessions import COMPUTER, PAIR, STARTED_AT, WORKER, said_of_release
 from passtime.results.store import Store, Suite, land
 from passtime.runtimes import store
 from passtime.stats import judge
@@ -45,6 +46,7 @@ def compare(
     `pattern` says which benchmarks, as asv's `-b` does; `suite` where they are kept. Both are installed first if need
     be. Raises PasstimeError where that fails, where nothing is to be measured, and where results cannot be kept.
     """
+    computer()  # what is wrong with it is said before anything is installed
     releases = [base, other]
     with alone.alone(progress.print), ExitStack() as workers:
         runtimes = [store.ensure(release, progress.print) for release in releases]
@@ -125,6 +127,7 @@ def _measure(
 ) -> list[str]:
     """Runs the campaign with its progress on stderr; gives what failed, a line each."""
     failures: list[str] = []
+    here = computer()
     policy = sampling.policy_for_verdict()
 
     def take_session(side: int, item: Item, pair: str) -> Taken:
@@ -143,6 +146,7 @@ def _measure(
             STARTED_AT: taken.started_at.isoformat(timespec="seconds"),
             "seconds": round(taken.seconds, 2),
             WORKER: one.worker.identity,
+            COMPUTER: here,
             PAIR: pair,
         }
         land(one.results, suite.cells[item], taken.replies, said)
@@ -168,7 +172,7 @@ def _measure(
 def _pairs(
     suite: Suite, releases: list[Release], rows: dict[Item, tuple[str, ...]]
 ) -> Iterator[tuple[Row, list[tuple[float, float]]]]:
-    """The pairs that are stored of each row, by its benchmark's version of today: a campaign goes on from them."""
+    """This computer's pairs of each row, by its benchmark's version of today: a campaign goes on from them."""
     root, machine = suite.root, suite.machine
     by_name = {one.release.name: one for one in stored.read(root, machine)} if machine in stored.machines(root) else {}
     if not {release.name for release in releases} <= by_name.keys():
@@ -181,7 +185,8 @@ def _pairs(
                 continue
             version = suite.cells[item][f"time_{name}"][0]["version"]
             if all(line.get("version") == version for one in (base, other) for line in one[place].provenance):
-                yield (item, name), report.medians_of_pairs(base[place], other[place])
+                of_here = (one[place].only(is_of_here) for one in (base, other))
+                yield (item, name), report.medians_of_pairs(*of_here)
 
 
 def _shown(campaign: Campaign, steps: Iterator[Step], budget_seconds: float, console: Console) -> Iterator[Step]:

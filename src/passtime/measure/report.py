@@ -238,6 +238,8 @@ def _doubts(base: str, one: Measured, other: str, two: Measured) -> Iterator[str
             yield f"{name}: {NO_SAMPLES}"
         elif len(time.sessions) == 1:
             yield f"{name}: one session alone"
+    if one.computers and two.computers and one.computers != two.computers and len(medians_of_pairs(one, two)) < 2:
+        yield "they were not measured on the same computer"
 
 
 def _memory_doubt(one: Measured, two: Measured) -> str | None:

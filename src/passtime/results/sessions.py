@@ -20,6 +20,7 @@ QUICK = "quick"  # a session of --quick: good enough for an empty cell, never in
 FAILURE = "failure"  # why the last attempt gave nothing
 SAMPLES = "samples"  # how many of the cell's samples are the session's
 STARTED_AT = "started_at"  # when the session began, as ISO 8601 writes it
+COMPUTER = "computer"  # the identifier of the computer that took it; a session from before has none
 WORKER = "worker"  # the name of the worker that forked it: sessions of one share more than a release
 PAIR = "pair"  # the name of the pair that it makes with another release's session, measured in turn
 DOUBTS = "doubts"  # what is doubtful in the number

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from passtime import places
+from passtime.catalog import requests
 from passtime.catalog.place import PASSES, Place
 from passtime.errors import PasstimeError
 from passtime.results import marks, store
 from passtime.results.content import Content
-from passtime.results.sessions import DOUBTS, IMPORTED, PAIR, STARTED_AT, WORKER, Cell, split
+from passtime.results.sessions import COMPUTER, DOUBTS, IMPORTED, PAIR, STARTED_AT, WORKER, Cell, split
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
@@ -57,6 +58,11 @@ class Measured:
         return statistics.median(found) if found and len(found) == len(self.provenance) else None
 
     @property
+    def computers(self) -> set[str | None]:
+        """Those that took its sessions; None stands for those that were taken before computers were recorded."""
+        return {line.get(COMPUTER) for line in self.provenance}
+
+    @property
     def has_one_worker(self) -> bool:
         """Whether its sessions shared one worker, as all did before workers had names: docs/decisions/0022."""
         return bool(self.sessions) and not all(WORKER in line for line in self.provenance)
@@ -74,6 +80,12 @@ class Measured:
             return {}
         lines = zip(self.provenance, self.sessions, strict=True)
         return {line[PAIR]: samples for line, samples in lines if PAIR in line}
+
+    def only(self, is_wanted: Callable[[Mapping[str, Any]], bool]) -> Measured:
+        """This time with those of its sessions alone whose lines are wanted; none where lines and sessions differ."""
+        pairs = zip(self.provenance, self.sessions, strict=False) if len(self.provenance) == len(self.sessions) else ()
+        kept = [(line, samples) for line, samples in pairs if is_wanted(line)]
+        return replace(self, provenance=tuple(line for line, _ in kept), sessions=tuple(one for _, one in kept))
 
     @property
     def spread_seconds(self) -> float | None:
@@ -143,11 +155,12 @@ def times(content: Content) -> dict[Place, Measured]:
         if measured_pass not in PASSES:
             continue
         for params, value in entry.values.items():
-            if value.value is None or len(params) != 2:
+            item = requests.item_of(name, params)
+            if value.value is None or item is None:
                 continue
             lines = content.sessions.of(Cell(name, 0, params))
             stats = value.stats or {}
-            found[Place(*params, measured_pass)] = Measured(
+            found[Place(item.workload, item.device, measured_pass)] = Measured(
                 value.value,
                 (stats["q_25"], stats["q_75"]) if stats.get("q_25") is not None else None,
                 _by_session(value.samples or (), lines),
@@ -172,6 +185,9 @@ def _doubts(lines: Sequence[dict]) -> Iterator[str]:
     )
     if len(builds) > 1:
         yield f"its sessions are of different builds, {' and '.join(builds)}: a build needs a name of its own"
+    computers = len({line.get(COMPUTER) for line in lines})
+    if computers > 1:
+        yield f"its sessions are of {computers} computers, which may not be equally fast"
     yield from marks.doubts(lines)
     reasons = dict.fromkeys(reason for line in lines for reason in line.get(_GPU_THROTTLED, ()))
     if reasons:

@@ -17,6 +17,9 @@ PAGE = Path(site.__file__).parent / "front"
 ASV_PAGE = "asv.html"
 
 _NAVIGATION = '<li id="nav-li-" class="active">'
+_HEAD = "<head>"
+# Opened as a file, asv's page finds no server; ours says how to start one.
+_FROM_A_FOLDER = '<script>if (location.protocol === "file:") location.replace("index.html");</script>'
 _LINK = '<li><a href="index.html">Tables, upgrades, histories</a></li> '
 
 
@@ -34,7 +37,8 @@ class FrontPage(OutputPublisher):
     def publish(cls, conf: Config, repo: Any, benchmarks: Any, graphs: Any, revisions: Any) -> None:
         html = Path(conf.html_dir)
         page = (html / "index.html").read_text("utf-8")
-        (html / ASV_PAGE).write_text(page.replace(_NAVIGATION, _LINK + _NAVIGATION, 1), "utf-8")
+        page = page.replace(_HEAD, _HEAD + _FROM_A_FOLDER, 1).replace(_NAVIGATION, _LINK + _NAVIGATION, 1)
+        (html / ASV_PAGE).write_text(page, "utf-8")
         shutil.copytree(PAGE, html / "front", ignore=shutil.ignore_patterns("index.html"))
         shutil.copyfile(PAGE / "index.html", html / "index.html")
         believing.write(places.root(), html)

@@ -87,3 +87,13 @@ cli.main(["wait"])
     os.kill(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert (process.returncode, len(stderr.splitlines())) == (130, 1)
+
+
+def test_no_command_loads_the_whole_of_scipy():
+    """`passtime --help`, which loads every command, starts without scipy.stats: it would double the time."""
+    program = (
+        "import sys\nfrom passtime import cli\ntry:\n    cli.main()\nfinally:\n    print('scipy.stats' in sys.modules)"
+    )
+    printed = subprocess.check_output([sys.executable, "-c", program, "--help"], text=True)
+    assert "verdict" in printed
+    assert printed.endswith("False\n")

@@ -111,6 +111,12 @@ def test_a_benchmarks_process_imports_no_numpy(tmp_path):
     assert "'numpy'" not in printed
 
 
+def test_what_asv_loads_for_every_command_is_light():
+    """The plugin loads no SciPy and no NumPy, which take longer to load than asv itself."""
+    program = "import sys, passtime.asv.plugin\nprint({'numpy', 'scipy', 'rich', 'markdown_it'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "set()\n"
+
+
 def test_asv_still_asks_for_the_machines_name():
     """The name that asv lets a program set for the machine is still read."""
     assert asv.machine.Machine.hardcoded_machine_name is None

@@ -25,7 +25,6 @@ from passtime.errors import PasstimeError
 from passtime.results import pace as progress
 from passtime.results import stored
 from passtime.results.sessions import FAILURE, QUICK, STARTED_AT, WORKER, Cell, said_of_release
-from passtime.stats import uncertainty
 
 # --quick's attributes, as asv sets them.
 _QUICK_ATTRIBUTES = {"number": 1, "repeat": 1, "warmup_time": 0, "rounds": 1}
@@ -162,6 +161,8 @@ class Runner:
         results: KeptResults,
     ) -> None:
         """Sessions beyond the plan, each where it is needed most, until none is needed or the budget is spent."""
+        from passtime.stats import uncertainty  # here, since it loads SciPy, which few runs need
+
         assert env.release is not None
         if self._is_spent():
             left_out = todo.leave_out()

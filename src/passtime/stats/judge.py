@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
-from scipy.stats import false_discovery_control
 
 from passtime.stats.uncertainty import LogError
 
@@ -193,8 +192,20 @@ def verdicts(changes: Sequence[Change], margin: float) -> list[str]:
     """
     if not changes:
         return []
-    adjusted = false_discovery_control(np.array([one.p_value for one in changes]))
+    adjusted = _controlled(np.array([one.p_value for one in changes]))
     return [_verdict(one, float(p), margin) for one, p in zip(changes, adjusted, strict=True)]
+
+
+def _controlled(p_values: np.ndarray) -> np.ndarray:
+    """Adjusted p-values: below a rate where the change is among those whose false discoveries are held to this rate.
+
+    As `false_discovery_control` of scipy.stats, which takes three quarters of a second to load.
+    """
+    falling = np.argsort(p_values)[::-1]
+    ranks = np.arange(len(p_values), 0, -1)
+    adjusted = np.empty_like(p_values)
+    adjusted[falling] = np.minimum.accumulate(p_values[falling] * len(p_values) / ranks)
+    return np.minimum(adjusted, 1.0)
 
 
 def _verdict(one: Change, adjusted_p_value: float, margin: float) -> str:

@@ -11,6 +11,7 @@ import sys
 import click
 import pytest
 from click.testing import CliRunner
+from fake.fifo import DEADLINE_SECONDS
 
 from passtime import __version__, cli
 from passtime.errors import PasstimeError
@@ -85,7 +86,7 @@ cli.main(["wait"])
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     os.kill(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert (process.returncode, len(stderr.splitlines())) == (130, 1)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake import adapter
+from fake import adapter, fifo
 from fake.project import Project
 
 
@@ -41,9 +41,9 @@ def sessions(project: Project) -> Path:
     return path
 
 
-def await_session(sessions: Path, workload: str) -> int:
-    """Lets sessions pass until one of this workload begins; gives its process."""
+def await_session(sessions: Path, workload: str, process_id: int) -> int:
+    """Lets sessions pass until one of this workload begins; gives its process. Fails when `process_id` ends first."""
     while True:
-        name, _, _, process_id = sessions.read_text("utf-8").split()
+        name, _, _, session = fifo.read(sessions, process_id).split()
         if name == workload:
-            return int(process_id)
+            return int(session)

@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from fake.fifo import DEADLINE_SECONDS
 from passtime import places
 
 TESTS = Path(__file__).parents[1]
@@ -18,7 +19,6 @@ ROOT = TESTS.parent
 
 # By date; the first has an interpreter that is not there, so it cannot be installed.
 RELEASES = ("fake-0.1", "fake-1.0", "fake-2.0", "fake-3.0")
-DEADLINE_SECONDS = 60.0
 RUN_VARIABLE = "PASSTIME_TEST_RUN"
 
 BENCHMARKS = """

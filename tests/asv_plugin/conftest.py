@@ -15,7 +15,9 @@ def checked(root: Path) -> Iterator[Project]:
     """A project; whoever is done with it has left nothing running."""
     project = Project(root)
     yield project
-    assert project.survivors() == []
+    survivors = project.survivors()
+    project.kill()
+    assert survivors == []
 
 
 @pytest.fixture
@@ -44,6 +46,8 @@ def sessions(project: Project) -> Path:
 def await_session(sessions: Path, workload: str, process_id: int) -> int:
     """Lets sessions pass until one of this workload begins; gives its process. Fails when `process_id` ends first."""
     while True:
-        name, _, _, session = fifo.read(sessions, process_id).split()
-        if name == workload:
-            return int(session)
+        # More than one, where the next began before all of the one before was read.
+        for line in fifo.read(sessions, process_id).splitlines():
+            name, _, _, session = line.split()
+            if name == workload:
+                return int(session)

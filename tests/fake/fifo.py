@@ -10,7 +10,7 @@ import os
 import select
 from pathlib import Path
 
-DEADLINE_SECONDS = 240.0  # many times what is needed: a busy machine is no failure
+DEADLINE_SECONDS = 600.0  # many times what is needed: a busy machine is no failure
 
 
 def read(fifo: Path, *processes: int) -> str:

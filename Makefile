@@ -58,11 +58,16 @@ nightly: $(READY) ## what CI does every night: new releases, what is new on this
 screenshot: $(READY) ## picture html/'s first page for the README
 	@$(BIN)/python docs/make_screenshot.py
 
-test: $(READY) ## run all tests; the first run downloads two torch releases
-	@$(BIN)/python -m pytest
+# On all cores. Without byte code every process of a test would compile passtime anew, and tests start hundreds.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
+test check: export PYTHONDONTWRITEBYTECODE :=
 
-check: lint types ## lint, types, and the tests that download nothing
-	@$(BIN)/python -m pytest -m "not real"
+test: $(READY) ## run all tests; the first run downloads two torch releases
+	@$(PYTEST)
+
+check: $(READY) ## lint, types, and the tests that download nothing
+	@$(MAKE) --no-print-directory --jobs 2 lint types
+	@$(PYTEST) -m "not real"
 
 lint: $(READY)
 	@$(BIN)/ruff check

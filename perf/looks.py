@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import click
 import harness
 import numpy as np
 from rich.table import Table
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from passtime.stats import judge
 
@@ -24,7 +25,8 @@ def main(draws: int) -> None:
     table.title = f"Student's test after each of 2 to {judge.LOOKS[-1]} pairs, {draws} draws a line"
     ratios = []
     for p_value in P_VALUES:
-        (both, error), (one, _) = (simulated(p_value, draws, is_one_sided) for is_one_sided in (False, True))
+        drawn = drawn_with(p_value, draws)
+        (both, error), (one, _) = drawn.error(), drawn.error(is_one_sided=True)
         bound = judge.overall(p_value)
         ratios.append(bound / max(both, one))
         shown = f"{both:.3g} ± {100 * error / both:.1f} %"
@@ -34,14 +36,41 @@ def main(draws: int) -> None:
                f"{'pass' if min(ratios) >= 1 else 'missed'}")  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Pairs in which a look finds a p-value, a line each: Student's t at every look, and which look it was.
+
+    `chances` is that of each look's own finding, `least` the t from which it finds.
+    """
+
+    t_values: np.ndarray
+    look: np.ndarray
+    chances: np.ndarray
+    least: np.ndarray
+
+    def error(self, is_one_sided: bool = False) -> tuple[float, float]:
+        """The chance that any look finds, and that chance's standard error. Of one side only, it is twice the chance.
+
+        Each draw is worth one over the looks that find such a value in it; the mean of that, times the sum of each
+        look's own chance, is the chance of any (A. Owen, Y. Maximov and M. Chertkov, Importance sampling the union of
+        rare events, Electronic Journal of Statistics 13, 2019).
+        """
+        found = (self.t_values if is_one_sided else np.abs(self.t_values)) >= self.least
+        found[np.arange(len(found)), self.look] = True  # but for rounding it is
+        worth = self.chances.sum() / found.sum(1)
+        return float(worth.mean()), float(worth.std() / math.sqrt(len(worth)))
+
+
 def simulated(p_value: float, draws: int, is_one_sided: bool = False, seed: int = 1) -> tuple[float, float]:
     """The chance that a look finds so small a p-value, over its share, where there is no change; and its error.
 
-    Of one side only, it is twice the chance. Drawn so that it happens: a look by chance, pairs with such a p-value at
-    it, and the others as they come. Each is worth one over the looks that find such a value in it; the mean of that,
-    times the sum of each look's own chance, is the chance of any (A. Owen, Y. Maximov and M. Chertkov, Importance
-    sampling the union of rare events, Electronic Journal of Statistics 13, 2019).
+    Of one side only, it is twice the chance.
     """
+    return drawn_with(p_value, draws, seed).error(is_one_sided)
+
+
+def drawn_with(p_value: float, draws: int, seed: int = 1) -> Drawn:
+    """Draws so that it happens: a look by chance, pairs with such a p-value at it, and the others as they come."""
     random = np.random.default_rng(seed)
     counts = np.arange(2, judge.LOOKS[-1] + 1)
     chances = p_value * judge.share_of_look(counts)
@@ -61,10 +90,7 @@ def simulated(p_value: float, draws: int, is_one_sided: bool = False, seed: int 
     variances = np.maximum(np.cumsum(logs**2, 1)[:, 1:] - counts * means**2, 0.0) / (counts - 1)
     with np.errstate(divide="ignore"):  # two pairs whose t is beyond what rounding leaves of a variance
         t_values = means / np.sqrt(variances / counts)
-    found = 2 * stdtr(counts - 1.0, -(t_values if is_one_sided else np.abs(t_values))) <= chances
-    found[np.arange(draws), look] = True  # but for rounding it is
-    worth = chances.sum() / found.sum(1)
-    return float(worth.mean()), float(worth.std() / math.sqrt(draws))
+    return Drawn(t_values, look, chances, -stdtrit(counts - 1.0, chances / 2))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 import click
 import pytest
 from click.testing import CliRunner
+from fake.fifo import DEADLINE_SECONDS
 
 from passtime import __version__, cli
 from passtime.errors import PasstimeError
@@ -85,5 +86,15 @@ cli.main(["wait"])
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     os.kill(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert (process.returncode, len(stderr.splitlines())) == (130, 1)
+
+
+def test_no_command_loads_the_whole_of_scipy():
+    """`passtime --help`, which loads every command, starts without scipy.stats: it would double the time."""
+    program = (
+        "import sys\nfrom passtime import cli\ntry:\n    cli.main()\nfinally:\n    print('scipy.stats' in sys.modules)"
+    )
+    printed = subprocess.check_output([sys.executable, "-c", program, "--help"], text=True)
+    assert "verdict" in printed
+    assert printed.endswith("False\n")

@@ -16,7 +16,8 @@ from types import SimpleNamespace
 import pytest
 from asv_runner import discovery
 from click.testing import CliRunner
-from fake.project import DEADLINE_SECONDS, Project
+from fake.fifo import DEADLINE_SECONDS
+from fake.project import Project
 
 from passtime import cli
 from passtime.asv import process as asv_process
@@ -176,7 +177,7 @@ def test_asv_ends_with_the_dashboard(tmp_path, ending, status):
         os.killpg(process.pid, ending)
     else:
         os.kill(process.pid, ending)
-    assert process.wait(timeout=30) == status
+    assert process.wait(timeout=DEADLINE_SECONDS) == status
     with pytest.raises(ProcessLookupError):
         os.kill(asv, 0)
     assert (tmp_path / "saved").exists() == (ending == signal.SIGINT)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from fake import adapter
+from fake.fifo import DEADLINE_SECONDS
 from fake.index import serve
 from fake.project import Project
 from fake.wheels import wheel
@@ -25,7 +26,6 @@ from passtime.timeline import index
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / ".github/scripts"
-DEADLINE_SECONDS = 120.0
 RELEASES = Path("src/passtime/timeline/releases.toml")
 # What the surroundings of the tests say, and a night must not hear.
 OTHERS = ("MAKE", "MFLAGS", "GITHUB_", "RUNNER_", "UV_", "GIT_")

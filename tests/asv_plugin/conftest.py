@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake import adapter
+from fake import adapter, fifo
 from fake.project import Project
 
 
@@ -15,7 +15,9 @@ def checked(root: Path) -> Iterator[Project]:
     """A project; whoever is done with it has left nothing running."""
     project = Project(root)
     yield project
-    assert project.survivors() == []
+    survivors = project.survivors()
+    project.kill()
+    assert survivors == []
 
 
 @pytest.fixture
@@ -41,9 +43,11 @@ def sessions(project: Project) -> Path:
     return path
 
 
-def await_session(sessions: Path, workload: str) -> int:
-    """Lets sessions pass until one of this workload begins; gives its process."""
+def await_session(sessions: Path, workload: str, process_id: int) -> int:
+    """Lets sessions pass until one of this workload begins; gives its process. Fails when `process_id` ends first."""
     while True:
-        name, _, _, process_id = sessions.read_text("utf-8").split()
-        if name == workload:
-            return int(process_id)
+        # More than one, where the next began before all of the one before was read.
+        for line in fifo.read(sessions, process_id).splitlines():
+            name, _, _, session = line.split()
+            if name == workload:
+                return int(session)

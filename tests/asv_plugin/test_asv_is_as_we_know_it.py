@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import inspect
 import subprocess
 import sys
@@ -109,6 +110,24 @@ def test_a_benchmarks_process_imports_no_numpy(tmp_path):
     assert printed.startswith(str([str(script), "run"]))
     assert "'asv_runner.benchmarks.time'" in printed
     assert "'numpy'" not in printed
+
+
+def test_a_benchmarks_process_looks_at_no_packages(tmp_path):
+    """asv's runner reads no package's metadata, which takes half of such a process's time; a benchmark may."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, asv_runner.run\nprint('importlib.metadata' in sys.modules)\n"
+        "from importlib.metadata import version\nprint(version('asv_runner'))",
+        "utf-8",
+    )
+    printed = subprocess.check_output([sys.executable, lean.__file__, str(script), "run"], text=True)
+    assert printed == f"False\n{importlib.metadata.version('asv_runner')}\n"
+
+
+def test_what_asv_loads_for_every_command_is_light():
+    """The plugin loads no SciPy and no NumPy, which take longer to load than asv itself."""
+    program = "import sys, passtime.asv.plugin\nprint({'numpy', 'scipy', 'rich', 'markdown_it'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "set()\n"
 
 
 def test_asv_still_asks_for_the_machines_name():

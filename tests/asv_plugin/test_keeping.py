@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from fake import adapter
-from fake.project import DEADLINE_SECONDS, Project
+from fake.fifo import DEADLINE_SECONDS
+from fake.project import Project
 
 import passtime
 from asv_plugin.conftest import await_session
@@ -130,13 +131,13 @@ def test_what_fails_at_first_is_null_and_what_a_release_lacks_is_nan(project):
 
 def test_a_benchmark_that_times_out_is_ended(project, sessions):
     """After its time-out a benchmark's session is killed, and the next benchmark runs."""
-    arguments = ["run", "fake-1.0^!", *FORWARD, *ONE_ROUND, "-a", "timeout=2"]
+    arguments = ["run", "fake-1.0^!", *FORWARD, *ONE_ROUND, "-a", "timeout=8"]
     process = project.start(*arguments, **{adapter.MISHAPS: '{"resnet18": "hang"}'})
-    hanging = await_session(sessions, "resnet18")
-    await_session(sessions, "resnet50")
+    hanging = await_session(sessions, "resnet18", process.pid)
+    await_session(sessions, "resnet50", process.pid)
     printed, _ = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 2
-    assert f"{RESNET18}: benchmark timed out (timeout 2.0s)" in printed
+    assert f"{RESNET18}: benchmark timed out (timeout 8.0s)" in printed
     assert not Path(f"/proc/{hanging}").exists()
     assert project.stored("fake-1.0")[RESNET50] > 0
 
@@ -144,9 +145,9 @@ def test_a_benchmark_that_times_out_is_ended(project, sessions):
 def test_a_killed_worker_is_started_again(project, sessions):
     """When the whole worker is killed, the cell it was at fails, and the next one has a new worker."""
     process = project.start(*["run", "fake-1.0^!", *FORWARD, *ONE_ROUND], **{adapter.MISHAPS: '{"resnet18": "hang"}'})
-    session = await_session(sessions, "resnet18")
+    session = await_session(sessions, "resnet18", process.pid)
     os.kill(parent_of(session), signal.SIGKILL)
-    await_session(sessions, "resnet50")
+    await_session(sessions, "resnet50", process.pid)
     printed, _ = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 2
     assert f"{RESNET18}: the worker ended in the middle of sample forward of resnet18 on cpu" in printed
@@ -162,7 +163,7 @@ def test_an_interrupt_keeps_all_that_was_measured(project, sessions, ending):
     """Interrupted in the middle of a pass, asv ends with one line; resuming measures what is missing, cell by cell."""
     arguments = ["run", "fake-1.0^!", *FORWARD]
     process = project.start(*arguments, **{adapter.MISHAPS: '{"resnet50": "hang"}'})
-    await_session(sessions, "resnet50")
+    await_session(sessions, "resnet50", process.pid)
     process.send_signal(ending)
     printed, _ = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 1
@@ -185,7 +186,7 @@ def test_an_interrupt_keeps_all_that_was_measured(project, sessions, ending):
 def test_nothing_outlives_a_killed_asv(project, sessions):
     """When asv itself is killed, its worker, the session and the benchmark process end too."""
     process = project.start("run", "fake-1.0^!", *FORWARD, **{adapter.MISHAPS: '{"resnet18": "hang"}'})
-    session = await_session(sessions, "resnet18")
+    session = await_session(sessions, "resnet18", process.pid)
     left = [session, *children_of(process.pid)]  # the worker and the benchmark process
     assert len(left) == 3
     ends = [os.pidfd_open(process_id) for process_id in left]

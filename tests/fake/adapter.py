@@ -191,9 +191,13 @@ def _stop() -> None:
 
 def _tell(line: str) -> None:
     path = os.environ.get(PASSES)
-    if path:
-        with open(path, "a") as passes:
-            passes.write(f"{line} {os.getpid()}\n")
+    while path:
+        try:
+            with open(path, "a") as passes:
+                passes.write(f"{line} {os.getpid()}\n")
+            break
+        except BrokenPipeError:
+            continue  # a FIFO's reader was about to leave: opened again, it waits for the next
 
 
 def _unsteadiness(workload: str, session: str) -> float:

@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from fake.fifo import DEADLINE_SECONDS
 from passtime import places
 
 TESTS = Path(__file__).parents[1]
@@ -18,7 +19,6 @@ ROOT = TESTS.parent
 
 # By date; the first has an interpreter that is not there, so it cannot be installed.
 RELEASES = ("fake-0.1", "fake-1.0", "fake-2.0", "fake-3.0")
-DEADLINE_SECONDS = 60.0
 RUN_VARIABLE = "PASSTIME_TEST_RUN"
 
 BENCHMARKS = """
@@ -58,6 +58,7 @@ class Project:
             (root / folder).mkdir()
         self.write_releases()
         self.run_id = uuid.uuid4().hex
+        self._started: list[subprocess.Popen[str]] = []
         self.environment = {
             **os.environ,
             RUN_VARIABLE: self.run_id,
@@ -86,7 +87,7 @@ class Project:
         return self._start([str(Path(sys.executable).with_name("passtime")), *arguments], environment)
 
     def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self.root,
             env={**self.environment, **environment},
@@ -95,6 +96,14 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._started.append(process)
+        return process
+
+    def kill(self) -> None:
+        """Ends what a test that failed has left running; workers end with whoever started them."""
+        for process in self._started:
+            process.kill()
+            process.wait()
 
     def asv(self, *arguments: str, expect: int = 0, **environment: str) -> str:
         """What asv printed, both streams, once it has ended with the expected exit status."""

@@ -72,7 +72,7 @@ def test_an_interrupt_keeps_what_was_measured(project, sessions):  # noqa: F811
     """Ctrl-C in the middle of a session is one line; the sessions before it are kept, and nothing is left running."""
     process = project.start_passtime("measure", "fake-1.0", "fake-2.0", *RESNET18)
     for _ in range(3):
-        await_session(sessions, "resnet18")
+        await_session(sessions, "resnet18", process.pid)
     process.send_signal(signal.SIGINT)
     while process.poll() is None:
         drain(sessions)

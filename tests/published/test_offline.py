@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fake.fifo import DEADLINE_SECONDS
 from fake.project import Project
 
 from passtime.asv.publishing.offline import OfflineAssets
@@ -94,4 +95,4 @@ def test_preview_serves_it(project: Project) -> None:
                 assert answer.read() == (project.root / "html" / name).read_bytes()
     finally:
         preview.terminate()
-        preview.communicate(timeout=30)
+        preview.communicate(timeout=DEADLINE_SECONDS)

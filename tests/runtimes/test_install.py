@@ -23,11 +23,11 @@ import pytest
 from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import install, interpreters, store
+from tests.fake.fifo import DEADLINE_SECONDS
 from tests.fake.wheels import wheel
 from tests.runtimes.conftest import release
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 60.0
 _RUN_VARIABLE = "PASSTIME_TEST_RUN"
 
 

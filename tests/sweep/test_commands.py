@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from asv_plugin.conftest import await_session, checked
 from fake import adapter
-from fake.project import DEADLINE_SECONDS, Project
+from fake.fifo import DEADLINE_SECONDS
+from fake.project import Project
 from fake.wheels import wheel
 
 FORWARD = ("--bench", r"time_forward\(.*'cpu'")  # three cells: dense, resnet18, resnet50
@@ -177,7 +178,7 @@ def test_an_interrupt_is_one_line_and_the_next_start_goes_on(project):
         text=True,
         start_new_session=True,
     )
-    await_session(fifo, "resnet50")
+    await_session(fifo, "resnet50", process.pid)
     os.killpg(process.pid, signal.SIGINT)
     _, complained = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 130

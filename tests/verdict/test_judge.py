@@ -148,3 +148,13 @@ def test_equal_pairs_have_no_error():
     """Neither a change nor a rounding error is seen where there is none; and one that is always there is sure."""
     assert judge.verdicts([judge.change_of_pairs([(0.1, 0.1)] * 7)], 0.02) == [SAME]
     assert judge.verdicts([judge.change_of_pairs([(0.1, 0.3)] * 7)], 0.02) == [SLOWER]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 40])
+def test_false_discoveries_are_controlled_as_scipy_does(count):
+    """Adjusted p-values, equal ones and ones of 1 among them, are those of SciPy's function for the same."""
+    p_values = np.random.default_rng(count).uniform(size=count) ** 3
+    p_values[count // 2 :: 5] = 1.0
+    p_values[: count // 4] = p_values[-1]
+    adjusted = judge._controlled(p_values)
+    assert adjusted == pytest.approx(stats.false_discovery_control(p_values), rel=1e-12)

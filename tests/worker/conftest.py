@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from fake import adapter as fake
+from fake import fifo as fifos
+from fake.fifo import DEADLINE_SECONDS
 
 from passtime.catalog import sampling, workloads
 from passtime.worker.driver import client, supervisor
 from passtime.worker.inside import launch
 
-DEADLINE_SECONDS = 20.0
 _RUN_VARIABLE = "PASSTIME_TEST_RUN"
 
 
@@ -108,9 +109,9 @@ def fifo(tmp_path: Path) -> Path:
     return path
 
 
-def next_session(fifo: Path) -> int:
-    """Waits until a session is in its first pass; gives its process id."""
-    return int(fifo.read_text().split()[-1])
+def next_session(fifo: Path, *processes: int) -> int:
+    """Waits until a session is in its first pass; gives its process id. Fails when one of the processes ends first."""
+    return int(fifos.read(fifo, *processes).split()[-1])
 
 
 def await_end(process_id: int) -> None:

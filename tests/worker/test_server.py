@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from fake import adapter as fake
+from fake import fifo as fifos
 
 from passtime.worker import protocol
 from passtime.worker.driver import client
@@ -161,7 +162,7 @@ def test_a_client_that_hangs_up_ends_its_session(start, fifo):
     worker = start(fifo, **mishap(resnet50="hang"))
     with connect(worker) as connection:
         send(connection, request_of("sample", "forward", "resnet50"))
-        child = next_session(fifo)
+        child = next_session(fifo, worker.process_id)
         assert children_of(worker.process_id) == [child]
     await_end(child)
     assert ask_beside(worker, fifo, "resnet18")["elapsed_seconds"]
@@ -173,7 +174,7 @@ def ask_beside(worker, fifo, workload):
     replies = []
     thread = threading.Thread(target=lambda: replies.append(worker.ask("sample", "forward", workload)))
     thread.start()
-    next_session(fifo)
+    next_session(fifo, worker.process_id)
     thread.join()
     return replies[0]
 
@@ -183,13 +184,13 @@ def test_requests_wait_in_line(start, fifo):
     worker = start(fifo, **mishap(resnet50="hang"))
     with connect(worker) as first, connect(worker) as second, connect(worker) as third:
         send(first, request_of("sample", "forward", "resnet50"))
-        hanging = next_session(fifo)
+        hanging = next_session(fifo, worker.process_id)
         send(second, request_of("sample", "forward", "resnet34"))
         send(third, request_of("sample", "forward", "resnet18"))
         assert client.ask(worker.address, {"request": "hello"}) == worker.hello
         second.close()
         first.close()
-        served = next_session(fifo)
+        served = next_session(fifo, worker.process_id)
         reply = protocol.decode(third.makefile("rb").readline())
     assert reply["workload"] == "resnet18"
     assert served != hanging
@@ -222,7 +223,7 @@ def test_stopping_ends_a_session_in_its_pass(start, fifo):
     worker = start(fifo, **mishap(resnet50="hang"))
     with connect(worker) as connection:
         send(connection, request_of("sample", "forward", "resnet50"))
-        child = next_session(fifo)
+        child = next_session(fifo, worker.process_id)
         folder = worker.address.parent
         worker.stop()
         assert connection.recv(1) == b""
@@ -245,7 +246,7 @@ def test_a_killed_worker_takes_its_child_along(start, fifo):
 
     thread = threading.Thread(target=ask)
     thread.start()
-    child = next_session(fifo)
+    child = next_session(fifo, worker.process_id)
     os.kill(worker.process_id, signal.SIGKILL)
     await_end(child)
     thread.join()
@@ -288,8 +289,8 @@ def test_a_killed_driver_leaves_nothing(fifo, tmp_path):
     environment = {**os.environ, fake.PASSES: str(fifo), **mishap(resnet50="hang")}
     arguments = [sys.executable, "-c", DRIVER, str(told), *sys.path]
     with subprocess.Popen(arguments, env=environment) as driver:
-        address, _, worker = told.read_text().rpartition(" ")
-        child = next_session(fifo)
+        address, _, worker = fifos.read(told, driver.pid).rpartition(" ")
+        child = next_session(fifo, driver.pid)
         driver.kill()
     await_end(int(worker))
     await_end(child)

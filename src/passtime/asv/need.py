@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from passtime import places
 from passtime.catalog import requests
@@ -11,8 +12,9 @@ from passtime.catalog.place import Place
 from passtime.results import stored
 from passtime.results.sessions import Cell
 from passtime.results.stored import Measured
-from passtime.stats import uncertainty
-from passtime.stats.uncertainty import Prior
+
+if TYPE_CHECKING:  # SciPy takes longer to load than all else that `asv run` loads; few runs ask where more is needed
+    from passtime.stats.uncertainty import Prior
 
 # Half of an interval, as a fraction of the median, below which no more is needed. `passtime verdict` asks for changes
 # of 2 %: the ratio of two medians that are known to within 1 % is known to within 1.4 %.
@@ -21,7 +23,7 @@ TARGET = 0.01
 # Workload, device, and training or inference: what one session of the worker answers.
 Session = tuple[str, str, str]
 
-Usual = Mapping[tuple[str, bool], Prior | None]
+Usual = Mapping[tuple[str, bool], "Prior | None"]
 
 
 def session_of(cell: Cell) -> Session:
@@ -62,6 +64,8 @@ def of_others(machine: str, release: str) -> list[Mapping[Place, Measured]]:
 
 def _half_width(place: Place, times: Mapping[Place, Measured], usual: Usual) -> float:
     """Infinite where nothing is usual yet: then too few passes have a second session."""
+    from passtime.stats import uncertainty
+
     prior = usual.get(uncertainty.kind(place))
     if prior is None:
         return math.inf

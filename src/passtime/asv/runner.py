@@ -29,7 +29,6 @@ from passtime.results import stored
 from passtime.results.computer import computer, is_of_here
 from passtime.results.sessions import COMPUTER, FAILURE, QUICK, SAMPLES, STARTED_AT, WORKER, Cell, said_of_release
 from passtime.results.store import NotKept
-from passtime.stats import uncertainty
 from passtime.worker.driver import limits
 
 # --quick's attributes, as asv sets them.
@@ -172,6 +171,8 @@ class Runner:
         results: KeptResults,
     ) -> None:
         """Sessions beyond the plan, each where it is needed most, until none is needed or the budget is spent."""
+        from passtime.stats import uncertainty  # here, since it loads SciPy, which few runs need
+
         assert env.release is not None
         if self._is_spent():
             left_out = todo.leave_out()

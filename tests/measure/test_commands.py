@@ -34,6 +34,8 @@ def test_a_slower_release_is_found_and_kept(project):
         lines = [line for line in project.sessions(release) if line["benchmark"] == "nets.Net.time_total"]
         pairs = [line["pair"] for line in lines if line["params"] == ["resnet18", "cpu"]]
         assert len(set(pairs)) == judge.LOOKS[0]
+        turns = [line["turn"] for line in lines if line["params"] == ["resnet18", "cpu"]]
+        assert turns == ([0, 1] if release == "fake-1.0" else [1, 0]) * (judge.LOOKS[0] // 2)
         samples = project.stored(release, "samples")[TOTAL]
         assert len(samples) == sum(line["samples"] for line in lines if line["params"] == ["resnet18", "cpu"])
         assert project.stored(release)[TOTAL] == pytest.approx(statistics.median(samples))

@@ -22,7 +22,7 @@ from passtime.measure.parity import check_all
 from passtime.measure.take import Taken, take
 from passtime.results import stored
 from passtime.results.parity import UNCHECKED, Parity, Record
-from passtime.results.sessions import PAIR, STARTED_AT, WORKER, said_of_release
+from passtime.results.sessions import PAIR, STARTED_AT, TURN, WORKER, said_of_release
 from passtime.runtimes import store
 from passtime.stats import judge
 from passtime.timeline.manifest import Release
@@ -132,6 +132,7 @@ def _measure(
     """Runs the campaign with its progress on stderr; gives what failed, a line each."""
     failures: list[str] = []
     policy = sampling.policy_for_verdict()
+    begun: set[tuple[Item, str]] = set()
 
     def take_session(side: int, item: Item, pair: str) -> Taken:
         one = sides[side]
@@ -149,7 +150,9 @@ def _measure(
             "seconds": round(taken.seconds, 2),
             WORKER: one.worker.identity,
             PAIR: pair,
+            TURN: int((item, pair) in begun),
         }
+        begun.add((item, pair))
         land(one.results, project.cells[item.workload, item.device, item.session], taken.replies, said)
         return taken
 
@@ -158,8 +161,10 @@ def _measure(
             one.worker.restart()
 
     name = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    there = dict(_pairs(root, project, [side.release for side in sides], rows))
-    campaign = Campaign(rows, margin, name, there)
+    campaign = Campaign(rows, margin, name)
+    for (item, measured_pass), pairs, firsts in _pairs(root, project, [side.release for side in sides], rows):
+        campaign.pairs[item, measured_pass] = pairs
+        campaign.firsts[item] = firsts
     for step in _shown(campaign, campaign.run(take_session, renew, budget_seconds), budget_seconds, progress):
         for (item, measured_pass), (verdict, change) in step.settled.items():
             percent = (change.ratio - 1) * 100
@@ -172,8 +177,11 @@ def _measure(
 
 def _pairs(
     root: Path, project: Project, releases: list[Release], rows: dict[Item, tuple[str, ...]]
-) -> Iterator[tuple[Row, list[tuple[float, float]]]]:
-    """The pairs that are stored of each row, by its benchmark's version of today: a campaign goes on from them."""
+) -> Iterator[tuple[Row, list[tuple[float, float]], list[int]]]:
+    """The pairs that are stored of each row, by its benchmark's version of today, and which release came first in each.
+
+    A campaign goes on from them.
+    """
     machine = project.machine
     by_name = {one.release.name: one for one in stored.read(root, machine)} if machine in stored.machines(root) else {}
     if not {release.name for release in releases} <= by_name.keys():
@@ -186,7 +194,8 @@ def _pairs(
                 continue
             version = project.cells[item.workload, item.device, item.session][f"time_{name}"][0]["version"]
             if all(line.get("version") == version for one in (base, other) for line in one[place].provenance):
-                yield (item, name), report.medians_of_pairs(base[place], other[place])
+                one, two = base[place], other[place]
+                yield (item, name), [*report.pairs_of(one, two).values()], report.first_of_pairs(one, two)
 
 
 def _shown(campaign: Campaign, steps: Iterator[Step], budget_seconds: float, console: Console) -> Iterator[Step]:

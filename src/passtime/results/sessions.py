@@ -25,6 +25,7 @@ SAMPLES = "samples"  # how many of the cell's samples are the session's
 STARTED_AT = "started_at"  # when the session began, as ISO 8601 writes it
 WORKER = "worker"  # the name of the worker that forked it: sessions of one share more than a release
 PAIR = "pair"  # the name of the pair that it makes with another release's session, measured in turn
+TURN = "turn"  # whether it came first in its pair, 0, or second, 1
 DOUBTS = "doubts"  # what is doubtful in the number
 IMPORTED = "imported"  # the file that an imported number is from
 

@@ -203,6 +203,7 @@ def _notes(report: Report) -> Iterator[str]:
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts)
     yield f"{report.outcome}: of {len(report.rows)} passes {said}"
     yield (
+        "times: medians of all samples; change: of sessions, each counted once, so it may not be the times' ratio; "
         "slower and faster: false discoveries held to 5 % over all rows; same: within "
         f"{percent(1 + report.margin)[1:]} at 95 %; can see: the slowdown that a row shows in 4 of 5 cases"
     )

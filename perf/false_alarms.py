@@ -7,7 +7,6 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import median
 
 import click
 import harness
@@ -135,9 +134,9 @@ def by_verdict(family: Pairs) -> tuple[int, int]:
     for item in family:
         for name in item.passes:
             sides = [samples[item, name, side] for side in (0, 1)]
-            medians = [median([value for session in sessions for value in session]) for sessions in sides]
+            seconds = [uncertainty.typical_seconds(sessions) for sessions in sides]
             errors = [uncertainty.log_error(sessions, usual[item.workload == MODEL]) for sessions in sides]
-            changes.append(judge.change(*medians, *errors))
+            changes.append(judge.change(*seconds, *errors))
     return sum(verdict in CHANGED for verdict in judge.verdicts(changes, 0.02)), len(changes)
 
 

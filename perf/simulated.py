@@ -97,7 +97,10 @@ class Simulated:
 @click.command()
 @click.option("--campaigns", default=CAMPAIGNS, show_default=True, help=f"Each of {ROWS} rows.")
 def main(campaigns: int) -> None:
-    """False alarms and power on simulated machines with drift, bursts, two speeds and outliers."""
+    """False alarms and power on simulated machines with drift, bursts, two speeds and outliers.
+
+    A row that slowed down and is called faster is a false alarm, too.
+    """
     table = Table(
         "machine", "slowdown", "rows", "slower", "faster", "same", "cannot tell", "pairs, median", "false, 95 %"
     )
@@ -119,12 +122,11 @@ def main(campaigns: int) -> None:
                       for name in (judge.SLOWER, judge.FASTER, judge.SAME, judge.CANNOT_TELL)]  # fmt: skip
             table.add_row(noise.__name__.replace("_", " "), f"{slowdown:.0%}", str(len(verdicts)), *counts,
                           f"{np.median(pairs):.0f}", interval(false, len(verdicts)))  # fmt: skip
-            if not slowdown:  # beside true changes, the rate of false ones is what is held, not their number
-                worst = max(worst, (false / len(verdicts), noise.__name__.replace("_", " ")))
+            worst = max(worst, (false / len(verdicts), noise.__name__.replace("_", " ")))
         table.add_section()
     harness.show(table)
     met = "pass" if worst[0] <= GOAL else "missed"
-    said = f"at most {worst[0]:.2%} of rows without a change called changed"
+    said = f"at most {worst[0]:.2%} of rows called changed without a change, or the wrong way"
     click.echo(f"simulated: {said}{f' ({worst[1]})' if worst[1] else ''}; to be at most {GOAL:.0%}: {met}")
 
 

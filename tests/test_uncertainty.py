@@ -44,9 +44,29 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
         base, other = (uncertainty.log_error(half, usual) for half in (cell[:2], cell[2:]))
         variance = base.error**2 + other.error**2
         freedom = min(base.freedom, other.freedom)
-        medians = [math.log(np.median([s for session in half for s in session])) for half in (cell[:2], cell[2:])]
+        medians = [math.log(uncertainty.typical_seconds(half)) for half in (cell[:2], cell[2:])]
         missed += abs(medians[0] - medians[1]) > stats.t.ppf(0.975, freedom) * math.sqrt(variance)
     assert 0.03 < missed / len(cells) < 0.06
+
+
+def test_sessions_of_many_samples_do_not_hide_the_others():
+    """With sessions of 25, 25 and thirty times 2 samples, 95 % of intervals around the typical time hold the truth."""
+    random = np.random.default_rng(6)
+    counts = (25, 25, *[2] * 30)
+
+    def measured():
+        return [tuple(np.exp(random.normal(0, 0.05) + random.normal(0, 0.01, count))) for count in counts]
+
+    cells = [measured() for _ in range(1500)]
+    usual = uncertainty.prior(cells[:200])
+    found = [(math.log(uncertainty.typical_seconds(cell)), uncertainty.log_error(cell, usual)) for cell in cells]
+    missed = sum(abs(log) > uncertainty.half_width(error) for log, error in found)
+    assert 0.035 < missed / len(cells) < 0.065
+
+
+def test_a_typical_time_counts_sessions_not_samples():
+    """The geometric mean of the sessions' medians."""
+    assert uncertainty.typical_seconds([[4.0] * 25, [1.0, 1.0], [1.0, 3.0, 2.0]]) == pytest.approx(2.0)
 
 
 def test_one_session_has_what_is_usual():

@@ -36,6 +36,8 @@ def test_a_slower_release_is_found_and_kept(project):
         pairs = [line["pair"] for line in lines if line["params"] == ["resnet18", "cpu"]]
         assert len(set(pairs)) == judge.LOOKS[0]
         assert {(line["passtime"], line["policy.minimum_samples"]) for line in lines} == {(passtime.__version__, 2)}
+        turns = [line["turn"] for line in lines if line["params"] == ["resnet18", "cpu"]]
+        assert turns == ([0, 1] if release == "fake-1.0" else [1, 0]) * (judge.LOOKS[0] // 2)
         samples = project.stored(release, "samples")[TOTAL]
         assert len(samples) == sum(line["samples"] for line in lines if line["params"] == ["resnet18", "cpu"])
         assert project.stored(release)[TOTAL] == pytest.approx(statistics.median(samples))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from fake.project import Project
 from playwright.sync_api import Browser
 
+from passtime.cli import formats
 from passtime.site import data
 from passtime.stats import judge
 
@@ -84,10 +86,49 @@ def test_an_interval_pays_for_the_looks(visit: Visit, counts: tuple[int, ...]) -
         {"turn": {"ratio": one.ratio, "error": one.error, "freedom": one.freedom, "look": look}}
         for one, look in zip(made, looks, strict=True)
     ]
-    index = {"quantiles": [], "looks": {str(look): data.quantiles(judge.level_of_look(look)) for look in looks}}
+    tables = [
+        {"quantiles": [], "looks": {str(look): data.quantiles(judge.level_of_look(look, level)) for look in looks}}
+        for level in (judge.LEVEL, judge.INNER_LEVEL)
+    ]
+    index = {**tables[0], "inner": tables[1]}
     found = visit(f"?view=upgrade&from={BASE}&to={OTHER}").evaluate(
         """async ([turns, index]) => (await import("./front/compare.js")).combined(turns, index)""", [turns, index]
     )
     expected = judge.mean(made)
     assert found["value"] == pytest.approx(expected.ratio)
     assert math.log(found["high"] / found["value"]) == pytest.approx(math.log(expected.high / expected.ratio), rel=0.02)
+    assert found["margin"] == pytest.approx(expected.least_margin, rel=0.02)
+
+
+def test_means_are_the_verdicts(project: Project, visit: Visit) -> None:
+    """Of models, that were measured in turn, as of layers, that were not, the page has the command's means."""
+    said = json.loads(project.passtime("verdict", BASE, OTHER, "--format", "json", expect=3))
+    table = visit(f"?view=upgrade&from={BASE}&to={OTHER}").locator("section.summary table")
+    passes = table.locator("thead th").all_inner_texts()
+    shown = {
+        (row.locator("th").inner_text(), name): cell
+        for row in table.locator("tbody tr").all()
+        for name, cell in zip(passes, row.locator("td").all_inner_texts(), strict=True)
+    }
+    assert len(said["means"]) == len(shown) == 2 * 4
+    for mean in said["means"]:
+        values = [(mean[name] - 1) * 100 for name in ("ratio", "low", "high")]
+        text = shown[mean["of"], mean["pass"]].replace("\N{MINUS SIGN}", "-")
+        found = [float(one) for one in re.findall(r"([+-][\d.]+) %", text)]
+        assert found == pytest.approx(values, abs=0.1)
+
+
+def test_what_is_too_noisy_says_so(visit: Visit) -> None:
+    """An interval that tells nothing is words in its place, at the width at which the judge's is."""
+    page = visit(f"?view=upgrade&from={BASE}&to={OTHER}")
+    for error in (0.5, 1.1, 1.2, 300.0):
+        one = judge.Change(1.1, error, math.inf)
+        text = page.evaluate(
+            """async (found) => {
+                const numbers = await import("./front/numbers.js");
+                return numbers.interval(found, numbers.change);
+            }""",
+            {"value": one.ratio, "low": one.low, "high": one.high},
+        )
+        assert (text == formats.TOO_NOISY) == one.is_too_wide
+        assert len(text) < 30

@@ -72,13 +72,52 @@ def test_without_samples_nothing_can_be_told():
     assert judge.verdicts([found], 0.02) == [CANNOT_TELL]
 
 
-def test_a_mean_is_surer_than_its_parts():
-    """The geometric mean of equal changes has their ratio, and a narrower interval."""
-    parts = [judge.change(1.0, 1.1, LogError(0.03, 4.0), LogError(0.03, 4.0))] * 9
+def test_a_mean_is_as_sure_as_its_parts_on_average():
+    """Rows share workers and minutes, so they may all err together: many rows make a mean no surer."""
+    parts = [judge.change(1.0, 1.1, LogError(error, 4.0), LogError(0.0, 3.0)) for error in (0.02, 0.03, 0.04)]
     found = judge.mean(parts)
     assert found.ratio == pytest.approx(1.1)
-    assert found.error == pytest.approx(parts[0].error / 3)
-    assert found.freedom == pytest.approx(36)
+    assert found.error == pytest.approx(0.03)
+    assert found.freedom == 3.0
+
+
+def rounds(random, rows, count, shared):
+    """Pairs of rows by their names; `shared` is the deviation that falls on all rows of a round, beside 2 % of each."""
+    common = {f"round {number}": shared * random.standard_normal() for number in range(count)}
+    return [
+        {name: (1.0, math.exp(log + 0.02 * random.standard_normal())) for name, log in common.items()}
+        for _ in range(rows)
+    ]
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.05])
+def test_the_mean_over_rows_of_the_same_rounds_covers_the_truth(shared):
+    """The interval of a mean misses no change in at most 5 % of cases, also where a round falls on all rows alike."""
+    random = np.random.default_rng(8)
+    found = [judge.mean_of_pairs(rounds(random, 8, 20, shared)) for _ in range(400)]
+    assert sum(not one.low < 1 < one.high for one in found) < 32
+    # Where rounds share nothing, the mean is surer than a row.
+    expected = math.hypot(shared, 0.02 / math.sqrt(8)) / math.sqrt(20)
+    assert np.mean([one.error for one in found]) == pytest.approx(expected, rel=0.05)
+
+
+def test_the_mean_over_the_same_pairs_is_that_of_each_round():
+    """Rows with the same pairs have the mean, and the error, of the rounds' own mean ratios."""
+    rows = rounds(np.random.default_rng(9), 3, 7, 0.03)
+    means = [(1.0, math.prod(row[name][1] for row in rows) ** (1 / 3)) for name in rows[0]]
+    found, expected = judge.mean_of_pairs(rows), judge.change_of_pairs(means)
+    assert (found.ratio, found.error, found.freedom, found.share) == pytest.approx(
+        (expected.ratio, expected.error, expected.freedom, expected.share)
+    )
+
+
+def test_a_row_with_fewer_pairs_counts_as_much_in_a_mean():
+    """A mean is over rows, whatever the number of each one's pairs, with the degrees of freedom of the fewest."""
+    few, many = {"1": (1.0, 1.0), "2": (1.0, 1.02)}, {str(n): (1.0, 1.2 + 0.01 * n) for n in range(1, 20)}
+    found = judge.mean_of_pairs([few, many])
+    ratios = [judge.change_of_pairs([*pairs.values()]).ratio for pairs in (few, many)]
+    assert found.ratio == pytest.approx(math.sqrt(ratios[0] * ratios[1]))
+    assert found.freedom == 1.0
 
 
 def test_exact_agreement_is_the_same():
@@ -99,23 +138,67 @@ def test_pairs_are_judged_by_the_paired_test(count):
     pairs = paired(np.random.default_rng(5), count)
     logs = np.log([other / base for base, other in pairs])
     found = judge.change_of_pairs(pairs)
-    rate = judge.of_one_look(0.05) * min(1.0, count / 20)
+    looks = range(min(6, count), count + 1)
     assert judge.overall(judge.of_one_look(0.05)) == pytest.approx(0.05)
     assert found.ratio == pytest.approx(math.exp(np.mean(logs)))
-    assert found.low == pytest.approx(
-        math.exp(np.mean(logs) - stats.t.ppf(1 - rate / 2, count - 1) * stats.sem(logs)))  # fmt: skip
+    rates = {look: judge.of_one_look(0.05) * min(1.0, look / 20) for look in looks}
+    lows, highs = (
+        [np.mean(logs[:look]) + side * stats.t.ppf(1 - rate / 2, look - 1) * stats.sem(logs[:look])
+         for look, rate in rates.items()]
+        for side in (-1, 1)
+    )  # fmt: skip
+    assert (found.low, found.high) == pytest.approx((math.exp(max(lows)), math.exp(min(highs))))
     seen = [
-        stats.ttest_1samp(logs[:look], 0.0).pvalue / min(1.0, look / 20) for look in range(min(6, count), count + 1)
+        stats.ttest_1samp(logs[:look], 0.0).pvalue / min(1.0, look / 20)
+        for look in looks
+        if np.mean(logs[:look]) * np.mean(logs) > 0
     ]
     assert found.p_value == pytest.approx(judge.overall(min(seen)))
 
 
+EARLY = [(1.0, 1.1 + 0.001 * number) for number in range(6)]
+
+
 def test_what_was_seen_at_an_earlier_look_stays_seen():
-    """A change that was sure after six pairs is not forgotten for a wild seventh."""
-    early = [(1.0, 1.1 + 0.001 * number) for number in range(6)]
-    wild = [*early, (1.0, 0.2)]
-    assert judge.change_of_pairs(wild).p_value == pytest.approx(judge.change_of_pairs(early).p_value)
-    assert judge.change_of_pairs(wild).low < 1 < judge.change_of_pairs(wild).high
+    """A change that was sure after six pairs is not forgotten for a wild seventh that leaves it its direction."""
+    found = judge.change_of_pairs([*EARLY, (1.0, 0.9)])
+    assert found.p_value == pytest.approx(judge.change_of_pairs(EARLY).p_value)
+    assert judge.verdicts([found], 0.02) == [SLOWER]
+    assert 1 < found.low <= found.ratio <= found.high
+
+
+def test_evidence_of_the_other_direction_is_no_evidence():
+    """Where the ratio has turned since a look was sure, neither direction is called, and the interval holds both."""
+    for pairs in ([(1.0, 1.1)] * 6 + [(1.0, 0.2)], [*EARLY, (1.0, 0.2)], [*EARLY, (1.0, 1 / 1.11**6)]):
+        for one in (pairs, [pair[::-1] for pair in pairs]):
+            found = judge.change_of_pairs(one)
+            assert judge.verdicts([found], 0.02) == [CANNOT_TELL]
+            assert found.low < 1 < found.high
+            assert found.low < found.ratio < found.high
+
+
+def test_every_verdict_has_the_direction_of_its_evidence():
+    """On pairs that jump about, at every look: a verdict's direction is that of a sure look, and of the ratio."""
+    random = np.random.default_rng(10)
+    called = 0
+    for _ in range(300):
+        logs = 0.05 * random.standard_t(1.5, 30) + random.choice([-0.1, 0.1]) * (np.arange(30) < random.integers(4, 30))
+        sure: set[str] = set()
+        for count in range(6, 31):
+            found = judge.change_of_pairs([(1.0, math.exp(log)) for log in logs[:count]])
+            rate = judge.of_one_look(0.05) * min(1.0, count / 20)
+            if stats.ttest_1samp(logs[:count], 0.0).pvalue < rate:
+                sure.add(SLOWER if np.mean(logs[:count]) > 0 else FASTER)
+            (verdict,) = judge.verdicts([found], 0.02)
+            assert found.low <= found.ratio <= found.high
+            if verdict in (SLOWER, FASTER):
+                called += 1
+                assert verdict in sure
+                assert (verdict == SLOWER) == (found.ratio > 1) == (found.low > 1)
+                assert (verdict == FASTER) == (found.high < 1)
+            elif verdict == SAME:
+                assert 1 / 1.02 < found.ratio < 1.02
+    assert called > 100
 
 
 def test_what_comes_after_the_last_look_does_not_count():
@@ -130,18 +213,35 @@ def test_the_interval_holds_whenever_one_stops():
     left_out = 0
     for _ in range(400):
         pairs = paired(random, 40)
-        left_out += judge.change_of_pairs(pairs).p_value < 0.05
-        changes = [judge.change_of_pairs(pairs[:count]) for count in judge.LOOKS[:35:5]]
-        assert all(one.low < 1 < one.high for one in changes) or judge.change_of_pairs(pairs).p_value < 0.05
+        changes = [judge.change_of_pairs(pairs[:count]) for count in judge.LOOKS[:35]]
+        left_out += any(not one.low < 1 < one.high for one in changes)
     assert left_out < 32
 
 
 def test_equality_seen_at_any_look_is_equality():
     """What was shown to lie within the margin once is the same, at an error that all looks share."""
     even = [(1.0, 1.0 + 0.0005 * (-1) ** number) for number in range(6)]
-    found = judge.change_of_pairs([*even, (1.0, 1.5)])
+    found = judge.change_of_pairs([*even, (1.0, 1.04)])
     assert found.lies_within(0.02)
     assert judge.verdicts([found], 0.02) == [SAME]
+
+
+def test_equality_is_not_claimed_of_a_ratio_beyond_the_margin():
+    """What lay within the margin once, and does not now, is not the same."""
+    even = [(1.0, 1.0 + 0.0005 * (-1) ** number) for number in range(6)]
+    found = judge.change_of_pairs([*even, (1.0, 1.5)])
+    assert judge.verdicts([found], 0.02) == [CANNOT_TELL]
+    assert not found.lies_below(0.02)
+
+
+def test_an_interval_that_tells_nothing_is_too_wide():
+    """Where an end is ten times the ratio away and no change is shown; a large change that is shown is not."""
+    assert judge.change_of_pairs([(1.0, 1.1), (1.0, 4.0)]).is_too_wide
+    assert judge.change_of_pairs([(1.0, 1.1), (1.0, 4.0)]).has_too_few_pairs
+    assert Change(1.0, 1.2, math.inf).is_too_wide
+    assert not Change(1.0, 1.1, math.inf).is_too_wide
+    assert not Change(1000.0, 1.2, math.inf).is_too_wide
+    assert not Change(1.0, math.inf, 1.0).is_too_wide
 
 
 def test_equal_pairs_have_no_error():

@@ -44,7 +44,7 @@ BASE = {("resnet18", "total"): time(1.0), ("vgg16", "total"): time(5.0), ("conv3
 def test_a_slowdown_makes_the_outcome_worse():
     """One row that is slower is enough."""
     found = reported(stored("torch-1", BASE), stored("torch-2", {**BASE, ("vgg16", "total"): time(9.0)}))
-    assert {row.workload: row.verdict for row in found.rows}["vgg16"] == judge.SLOWER
+    assert {row.place.workload: row.verdict for row in found.rows}["vgg16"] == judge.SLOWER
     assert found.outcome == "worse"
 
 
@@ -52,6 +52,97 @@ def test_what_is_shown_to_be_no_slower_is_not_worse():
     """With every row faster, or surely within the margin."""
     faster = {place: time(one.seconds / 2) for place, one in BASE.items()}
     assert reported(stored("torch-1", BASE), stored("torch-2", faster)).outcome == "not worse"
+
+
+UNSTEADY = (1, -1, 0.9, -0.95, 0.95, -0.9) * 4
+
+
+def measured_in_turn(ratios_of_rows):
+    """Two releases of which each row has these ratios, pair by pair."""
+    base = {(f"net{n}", "total"): in_turn([1.0] * len(ratios), map(str, range(len(ratios))))
+            for n, ratios in enumerate(ratios_of_rows)}  # fmt: skip
+    other = {(f"net{n}", "total"): in_turn(ratios, map(str, range(len(ratios))))
+             for n, ratios in enumerate(ratios_of_rows)}  # fmt: skip
+    return reported(stored("torch-1", base), stored("torch-2", other))
+
+
+def test_a_report_whose_rows_are_the_same_is_not_worse():
+    """The outcome asks no more of a row than *same* does, also where the 95 % interval reaches beyond the margin."""
+    found = measured_in_turn([[float(np.exp(0.035 * one)) for one in UNSTEADY]] * 3)
+    assert [row.verdict for row in found.rows] == [judge.SAME] * 3
+    assert all(row.change.high > 1 + found.margin for row in found.rows)
+    assert found.outcome == "not worse"
+
+
+def test_what_may_be_faster_but_not_slower_is_not_worse():
+    """A row that cannot be called, whose upper end lies within the margin, makes no outcome worse."""
+    found = measured_in_turn([[float(0.99 * np.exp(0.035 * one)) for one in UNSTEADY]])
+    (row,) = found.rows
+    assert (row.verdict, found.outcome) == (judge.CANNOT_TELL, "not worse")
+
+
+def test_a_change_is_of_sessions_whatever_their_samples():
+    """A session with many samples weighs no more than one with few, in the ratio as in its error."""
+    few, many = (1.0,) * 2, (2.0,) * 25
+    base = Measured(2.0, sessions=(many, many, *(few,) * 6), provenance=({"version": "1", "worker": "w"},) * 8)
+    other = Measured(1.0, sessions=((1.0,) * 9,) * 8, provenance=({"version": "1", "worker": "w"},) * 8)
+    (row,) = reported(
+        stored("torch-1", {("vgg16", "total"): base}), stored("torch-2", {("vgg16", "total"): other})
+    ).rows
+    assert row.change.ratio == pytest.approx(2 ** (-2 / 8))
+
+
+def test_rows_of_one_round_are_not_independent_in_a_mean():
+    """What a round does to all rows alike is in the error of their mean, as it is in that of each."""
+    ratios = [1.1, 0.9, 1.08, 0.94, 1.02, 0.97, 1.05, 0.93]
+    found = measured_in_turn([ratios] * 9)
+    ((mean, _, count),) = found.means.values()
+    assert count == 9
+    assert mean.error == pytest.approx(found.rows[0].change.error)
+
+
+def test_which_release_came_first_in_a_pair_is_read_back():
+    """From the place that was recorded, else from when the sessions began; unknown where they began in one second."""
+    times = [("20:01", "20:02"), ("20:04", "20:03"), ("20:05", "20:05")]
+    one, two = (in_turn([1.0] * 5, "abcde") for _ in range(2))
+    lines = [
+        [{**line, "started_at": f"2026-11-25T08:{began}"} for line, began in zip(time.provenance, column, strict=False)]
+        + [{**line, "turn": turn} for line, turn in zip(time.provenance[3:], turns, strict=True)]
+        for time, column, turns in zip((one, two), zip(*times, strict=True), [(1, 0), (0, 1)], strict=True)
+    ]
+    one, two = (replace(time, provenance=tuple(its)) for time, its in zip((one, two), lines, strict=True))
+    assert report.first_of_pairs(one, two) == [0, 1, 1, 0]
+
+
+def test_what_is_too_noisy_says_so_in_few_letters(capsys):
+    """Two pairs, or many of great noise, have no interval of a hundred digits in any format."""
+    noisy = [float(np.exp(2.5 * (-1) ** n + 0.1 * n)) for n in range(7)]
+    for ratios, word in (([1.2, 3.5], "too few sessions to compare"), (noisy, "too noisy to compare")):
+        found = measured_in_turn([ratios] * 2)
+        formats.show(found)
+        shown, markdown = capsys.readouterr().out, formats.markdown(found)
+        for text in (shown, markdown):
+            assert text.count(word) >= 4  # two rows, their mean, and what it means
+        assert max(len(cell) for line in markdown.splitlines() if "|" in line for cell in line.split("|")) < 40
+        records = json.loads(formats.as_json(found))
+        for one in (*records["rows"], *records["means"]):
+            assert one["verdict"] == judge.CANNOT_TELL
+            assert one["too_noisy"] is True
+            assert one["low"] is one["high"] is one["detectable"] is None
+        assert records["outcome"] == judge.CANNOT_TELL
+
+
+def test_what_can_be_read_is_not_called_noisy():
+    """A row with a narrow interval has it in JSON, and is not flagged."""
+    (one,) = json.loads(formats.as_json(measured_in_turn([[1.01, 0.99] * 5])))["rows"]
+    assert one["too_noisy"] is False
+    assert one["low"] < one["ratio"] < one["high"]
+
+
+def test_a_huge_ratio_is_short():
+    """A change of a hundred times and more is a factor, to three digits."""
+    assert [formats.percent(ratio) for ratio in (0.5, 1.042, 3.5, 99.0, 250.0, 1.234e30)] == [
+        "-50 %", "+4.2 %", "+250 %", "+9800 %", "250 times", "1.23e+30 times"]  # fmt: skip
 
 
 def test_noise_is_no_answer():
@@ -67,9 +158,9 @@ def test_noise_is_no_answer():
 def test_other_work_is_refused(state, reason):
     """Where parity fails or was never checked there is no row, but the reason."""
     found = reported(stored("torch-1", BASE), stored("flux-1", BASE), known={"vgg16": state})
-    assert "vgg16" not in {row.workload for row in found.rows}
+    assert "vgg16" not in {row.place.workload for row in found.rows}
     (refused,) = found.refused
-    assert (refused.workload, refused.measured_pass) == ("vgg16", "total")
+    assert (refused.place.workload, refused.place.measured_pass) == ("vgg16", "total")
     assert reason in refused.reason
 
 
@@ -148,7 +239,7 @@ def test_a_models_change_is_held_against_its_layers():
     """A model that slowed down more than any of its layers was not slowed down by them."""
     slower = {**BASE, ("resnet18", "total"): time(2.0)}
     (found,) = reported(stored("torch-1", BASE), stored("torch-2", slower)).explanations
-    assert (found.row.workload, [layer.workload for layer in found.layers]) == ("resnet18", ["conv3x3/1"])
+    assert (found.row.place.workload, [layer.place.workload for layer in found.layers]) == ("resnet18", ["conv3x3/1"])
     assert not found.is_within
     with_layer = {**slower, ("conv3x3/1", "total"): time(0.02)}
     assert reported(stored("torch-1", BASE), stored("torch-2", with_layer)).explanations[0].is_within
@@ -156,12 +247,12 @@ def test_a_models_change_is_held_against_its_layers():
 
 def test_layers_account_for_a_share_of_a_models_change():
     """The share lies between what the least and the most changed layer would make of a model of that layer alone."""
-    base = {place: replace(one, seconds=1.0) for place, one in BASE.items()}
+    base = {place: time(1.0, 1e-6) for place in BASE}
     slower = {("resnet18", "total"): 1.21, ("conv3x3/1", "total"): 1.1}
-    layers = {("dense", "total"): replace(time(1.0, 1e-6), seconds=1.0)}
-    other = {place: replace(time(seconds, 1e-6), seconds=seconds) for place, seconds in slower.items()}
+    layers = {("dense", "total"): time(1.0, 1e-6)}
+    other = {place: time(seconds, 1e-6) for place, seconds in slower.items()}
     (found,) = reported(stored("torch-1", {**base, **layers}), stored("torch-2", {**other, **layers})).explanations
-    assert (found.least, found.most) == (0.0, pytest.approx(0.5))
+    assert (found.least, found.most) == pytest.approx((0.0, 0.5), abs=1e-3)
 
 
 def test_sessions_measured_in_turn_are_compared_pair_by_pair():
@@ -262,12 +353,12 @@ def test_each_format_has_every_row(capsys):
     made = reported(stored("torch-1", BASE), stored("torch-2", {**BASE, ("vgg16", "total"): time(9.0)}))
     records = json.loads(formats.as_json(made))
     assert {(row["workload"], row["verdict"]) for row in records["rows"]} == {
-        (row.workload, row.verdict) for row in made.rows
+        (row.place.workload, row.verdict) for row in made.rows
     }
     formats.show(made)
     shown, markdown = capsys.readouterr().out, formats.markdown(made)
     for row in made.rows:
-        assert row.workload in shown
-        assert f"| {row.workload} | cpu | total |" in markdown
+        assert row.place.workload in shown
+        assert f"| {row.place.workload} | cpu | total |" in markdown
     assert "worse: of 3 passes" in shown
     assert "worse: of 3 passes" in markdown

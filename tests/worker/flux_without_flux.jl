@@ -36,7 +36,7 @@ end
 
 # Samples: passes that take what the script says, by a clock that only they move.
 now = Ref(0.0)
-durations = parse.(Float64, readlines(joinpath(place, "durations")))
+durations = Float64[]
 taken = Ref(0)
 function spend(_ = nothing)
     taken[] += 1
@@ -44,14 +44,15 @@ function spend(_ = nothing)
 end
 policy = Json.parse_flat(read(joinpath(place, "policy"), String))
 workload = (prepare = () -> nothing, forward = spend, backward = spend, infer = spend, synchronize = () -> nothing)
-for session in ("training", "inference")
+for session in ("training", "inference"), script in ("steady", "slow")
+    global durations = parse.(Float64, readlines(joinpath(place, "durations.$script")))
     now[], taken[] = 0.0, 0
     samples = Sampler.sample(workload, session, policy, () -> now[])
     document = merge(
         Dict{String,Any}(samples.elapsed_seconds),
         Dict("count" => samples.passes_per_sample, "warmup" => samples.warmup_passes, "passes" => Sampler.passes(samples)),
     )
-    write(joinpath(place, "samples.$session"), Json.write_value(document))
+    write(joinpath(place, "samples.$session.$script"), Json.write_value(document))
 end
 
 # The machine.

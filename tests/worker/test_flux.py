@@ -83,8 +83,10 @@ def place(any_julia, tmp_path_factory):
     (place / "messages.in").write_text("\n".join(lines) + "\n", "utf-8")
     for number, shape in enumerate([(5,), (2, 3), (2, 3, 4, 5)]):
         np.save(place / f"{number}.npy", np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
-    durations = random.Random(3)
-    (place / "durations").write_text("".join(f"{durations.uniform(0.004, 0.006)!r}\n" for _ in range(997)))
+    random_seconds = random.Random(3)
+    durations = [random_seconds.uniform(0.004, 0.006) for _ in range(997)]
+    for script, first_seconds in {"steady": [], "slow": [4.0, 4.0]}.items():
+        (place / f"durations.{script}").write_text("".join(f"{one!r}\n" for one in [*first_seconds, *durations]))
     (place / "policy").write_text(json.dumps(sampling.policy()))
     ended = subprocess.run(
         [str(any_julia), "--startup-file=no", str(SCRIPT), str(WORKER), str(place)], capture_output=True, text=True
@@ -109,13 +111,18 @@ def test_arrays_keep_their_order(place):
 
 
 @pytest.mark.parametrize("session", ["training", "inference"])
-def test_samples_are_taken_as_in_python(place, session):
-    """The same passes by the same clock give the same warm-up, batches and samples in both languages."""
-    scripted = Scripted([float(line) for line in (place / "durations").read_text().split()])
+@pytest.mark.parametrize("script", ["steady", "slow"])
+def test_samples_are_taken_as_in_python(place, session, script):
+    """The same passes by the same clock give the same warm-up, batches and samples in both languages.
+
+    Also where the first passes outlast the time of warm-up.
+    """
+    scripted = Scripted([float(line) for line in (place / f"durations.{script}").read_text().split()])
     samples = sampler.sample(scripted, session, sampling.policy(), lambda: scripted.now)
-    theirs = json.loads((place / f"samples.{session}").read_text())
+    theirs = json.loads((place / f"samples.{session}.{script}").read_text())
     counts = (samples.passes_per_sample, samples.warmup_passes, samples.passes)
     assert (theirs.pop("count"), theirs.pop("warmup"), theirs.pop("passes")) == counts
+    assert samples.passes_per_sample > 1
     assert theirs.keys() == samples.elapsed_seconds.keys()
     for name, seconds in samples.elapsed_seconds.items():
         assert theirs[name] == pytest.approx(seconds, rel=1e-12)

@@ -152,6 +152,55 @@ def test_warm_up_ends_with_its_time():
     assert sampled(warmup_seconds=0.1).warmup_passes == 1
 
 
+class Slow:
+    """Passes of 1 ms, of which the first ones take as long as is scripted, in seconds."""
+
+    def __init__(self, *first_seconds, seconds=0.001):
+        self.now, self.passes = 0.0, 0
+        self._first, self._seconds = list(first_seconds), seconds
+        self.observed = []
+
+    def infer(self, *_):
+        self.passes += 1
+        self.now += self._first.pop(0) if self._first else self._seconds
+
+    forward = backward = infer
+
+    def prepare(self):
+        pass
+
+    synchronize = prepare
+
+    def observe(self):
+        self.observed.append(self.passes)
+
+
+@pytest.mark.parametrize("first_seconds", [(4.0,), (30.0,), (0.5, 4.0), (2.0, 1.5, 2.5), (4.0, 4.0), (0.01,) * 10])
+@pytest.mark.parametrize("policy", [sampling.POLICY, sampling.policy_for_verdict()], ids=["run", "measure"])
+def test_slow_first_passes_do_not_fix_the_batch(first_seconds, policy):
+    """However long the first passes take, a short layer's samples are batches of passes at its own speed."""
+    workload = Slow(*first_seconds)
+    samples = sampler.sample(workload, "inference", dict(policy), lambda: workload.now)
+    assert samples.passes_per_sample * 0.001 >= policy["batch_seconds"] / 2
+    assert samples.elapsed_seconds["inference"] == pytest.approx([0.001] * len(samples.elapsed_seconds["inference"]))
+    assert len(samples.elapsed_seconds["inference"]) >= policy["minimum_samples"]
+    assert samples.passes == workload.passes
+    assert samples.warmup_seconds + samples.sampling_seconds == pytest.approx(workload.now)
+
+
+def test_a_long_workload_takes_no_pass_more():
+    """Where the first pass outlasts the warm-up's time and so do the others, the second one is a sample."""
+    workload = Slow(seconds=4.0)
+    samples = sampler.sample(workload, "inference", sampling.policy_for_verdict(), lambda: workload.now)
+    assert (samples.warmup_passes, samples.passes, samples.passes_per_sample) == (1, 3, 1)
+
+
+def test_batches_do_not_grow_without_end():
+    """A pass that takes no time beside its step does not make a batch longer than the warm-up may be."""
+    samples = sampled(seconds={"forward": 1e-9, "backward": 0.5, "inference": 1.0})
+    assert samples.passes_per_sample <= 8
+
+
 def test_sampling_ends_when_every_median_is_tight():
     """Passes without noise take the fewest samples that an interval needs, passes with noise take more."""
     assert len(sampled().elapsed_seconds["total"]) == 6

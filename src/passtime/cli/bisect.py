@@ -74,7 +74,7 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
 
     whole = _slowest(measured(line[-1], compiled(bench), 0.02))
     tell(line[-1], whole)
-    followed = re.compile(re.escape(f"{whole.base.benchmark}('{whole.workload}', '{whole.device}')") + "$")
+    followed = re.compile(re.escape(f"{whole.base.benchmark}('{whole.place.workload}', '{whole.place.device}')") + "$")
     # Halfway between as fast as the good one and as slow as the bad one, on the scale of ratios.
     margin = math.sqrt(whole.change.ratio) - 1
 
@@ -142,8 +142,7 @@ def _slowest(made: Report) -> Row:
 
 
 def _evidence(release: Release, row: Row) -> str:
-    what = f"{row.workload} {row.measured_pass} on {row.device}"
-    return f"{release.name}: {what}, {formats.shown(row.change)}"
+    return f"{release.name}: {row.place}, {formats.shown(row.change)}"
 
 
 def _conclusion(found: Found, evidence: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from passtime.catalog.place import Place
 from passtime.cli import terminal
 from passtime.measure.report import Report, Row
 from passtime.results.pace import duration
@@ -22,6 +23,13 @@ from passtime.stats.judge import Change
 _STYLES = MappingProxyType({judge.SLOWER: "red", judge.FASTER: "green", judge.SAME: "bold", judge.CANNOT_TELL: "dim"})
 _COLUMNS = ("workload", "device", "pass", "{base}", "{other}", "change", "95 % interval", "can see", "verdict")
 _TEXTS = ("workload", "device", "pass", "verdict")
+
+# In the place of an interval that tells nothing.
+TOO_NOISY = "too noisy to compare"
+TOO_FEW = "too few sessions to compare"
+
+# From this ratio on a change is shown as a factor.
+_FACTOR = 100.0
 
 
 def show(report: Report) -> None:
@@ -51,7 +59,7 @@ def markdown(report: Report) -> str:
 
 
 def as_json(report: Report) -> str:
-    """For programs: times in seconds, changes as ratios; null for what no session tells."""
+    """For programs: times in seconds, changes as ratios; null for what no session tells, or what is too noisy."""
     content = {
         "machine": report.machine,
         "base": report.base,
@@ -60,9 +68,7 @@ def as_json(report: Report) -> str:
         "outcome": report.outcome,
         "rows": [
             {
-                "workload": row.workload,
-                "device": row.device,
-                "pass": row.measured_pass,
+                **_json_place(row.place),
                 "base_seconds": row.base.seconds,
                 "other_seconds": row.other.seconds,
                 **_json_change(row.change),
@@ -83,14 +89,12 @@ def as_json(report: Report) -> str:
             }
             for (of, device, measured_pass), (change, verdict, count) in report.means.items()
         ],
-        "refused": [vars(one) for one in report.refused],
+        "refused": [{**_json_place(one.place), "reason": one.reason} for one in report.refused],
         "differences": [vars(one) for one in report.differences],
         "explanations": [
             {
-                "workload": one.row.workload,
-                "device": one.row.device,
-                "pass": one.row.measured_pass,
-                "layers": [layer.workload for layer in one.layers],
+                **_json_place(one.row.place),
+                "layers": [layer.place.workload for layer in one.layers],
                 "is_within_what_its_layers_did": one.is_within,
                 "least_share": round(one.least, 3),
                 "most_share": round(one.most, 3),
@@ -101,11 +105,19 @@ def as_json(report: Report) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def _json_change(change: Change) -> dict[str, float | None]:
-    values = {"ratio": change.ratio, "low": change.low, "high": change.high, "p_value": change.p_value,
-              "detectable": change.detectable}  # fmt: skip
-    is_certain = not math.isinf(change.error)
-    return {key: float(f"{value:.6g}") if is_certain or key == "ratio" else None for key, value in values.items()}
+def _json_place(place: Place) -> dict[str, str]:
+    return {"workload": place.workload, "device": place.device, "pass": place.measured_pass}
+
+
+def _json_change(change: Change) -> dict[str, float | bool | None]:
+    known: dict[str, float] = {"ratio": change.ratio}
+    if not math.isinf(change.error):
+        known["p_value"] = change.p_value
+        if not change.is_too_wide:
+            known |= {"low": change.low, "high": change.high, "detectable": change.detectable}
+    values = {key: known.get(key) for key in ("ratio", "low", "high", "p_value", "detectable")}
+    short = {key: None if value is None else float(f"{value:.6g}") for key, value in values.items()}
+    return {**short, "too_noisy": change.is_too_wide}
 
 
 def _headings(report: Report) -> list[str]:
@@ -121,35 +133,41 @@ def _ordered(report: Report) -> list[Row]:
 def _cells(row: Row) -> list[str]:
     change = row.change
     return [
-        row.workload,
-        row.device,
-        row.measured_pass,
+        *row.place,
         _time(row.base.seconds),
         _time(row.other.seconds),
-        _percent(change.ratio),
-        _interval(change),
-        "" if math.isinf(change.detectable) else _percent(1 + change.detectable),
+        percent(change.ratio),
+        interval(change),
+        "" if math.isinf(change.detectable) or change.is_too_wide else percent(1 + change.detectable),
         row.verdict + (" *" if row.doubts else ""),
     ]
 
 
 def shown(change: Change) -> str:
-    """A change with its interval, in words."""
-    return f"{_percent(change.ratio)} ({_interval(change)})"
+    """A change with its interval, in words; where the interval tells nothing, neither does the change."""
+    return interval(change) if change.is_too_wide else f"{percent(change.ratio)} ({interval(change)})"
 
 
-def _interval(change: Change) -> str:
-    return "unknown" if math.isinf(change.error) else f"{_percent(change.low)} to {_percent(change.high)}"
+def interval(change: Change) -> str:
+    """What is between the ends of the interval, or why it has none that could be read."""
+    if math.isinf(change.error):
+        return "unknown"
+    if change.is_too_wide:
+        return TOO_FEW if change.has_too_few_pairs else TOO_NOISY
+    return f"{percent(change.low)} to {percent(change.high)}"
+
+
+def percent(ratio: float) -> str:
+    """A ratio as a change: `+4.2 %`; a factor of a hundred or more as such, `250 times`."""
+    if ratio >= _FACTOR:
+        return f"{ratio:.3g} times"
+    change = (ratio - 1) * 100
+    return f"{change:+.1f} %" if abs(change) < 9.95 else f"{change:+.0f} %"
 
 
 def _time(seconds: float) -> str:
     size, unit = next(((size, unit) for size, unit in ((1, "s"), (1e-3, "ms")) if seconds >= size), (1e-6, "µs"))
     return f"{seconds / size:#.3g}".rstrip(".") + f" {unit}"
-
-
-def _percent(ratio: float) -> str:
-    percent = (ratio - 1) * 100
-    return f"{percent:+.1f} %" if abs(percent) < 9.95 else f"{percent:+.0f} %"
 
 
 def _means_headings(report: Report) -> list[str]:
@@ -163,9 +181,13 @@ def _means_rows(report: Report) -> list[list[str]]:
         cells = [f"{of}, {device}, geometric mean"]
         for measured_pass in passes:
             mean = report.means.get((of, device, measured_pass))
-            cells.append("" if mean is None else f"{shown(mean[0])}: {mean[1]}")
+            cells.append("" if mean is None else _mean(*mean[:2]))
         rows.append(cells)
     return rows
+
+
+def _mean(change: Change, verdict: str) -> str:
+    return shown(change) if change.is_too_wide else f"{shown(change)}: {verdict}"
 
 
 def _means(report: Report) -> Table:
@@ -181,9 +203,15 @@ def _notes(report: Report) -> Iterator[str]:
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts)
     yield f"{report.outcome}: of {len(report.rows)} passes {said}"
     yield (
+        "times: medians of all samples; change: of sessions, each counted once, so it may not be the times' ratio; "
         "slower and faster: false discoveries held to 5 % over all rows; same: within "
-        f"{_percent(1 + report.margin)[1:]} at 95 %; can see: the slowdown that a row shows in 4 of 5 cases"
+        f"{percent(1 + report.margin)[1:]} at 95 %; can see: the slowdown that a row shows in 4 of 5 cases"
     )
+    if wide := sum(row.change.is_too_wide for row in report.rows):
+        yield (
+            f"{TOO_NOISY}, or {TOO_FEW} ({_passes(wide)}): an end of the interval is {judge.TOO_WIDE:.0f} times the "
+            "change away; `passtime measure` takes more sessions, which narrow it on a quiet machine"
+        )
     apart = [row.seconds_apart for row in report.rows if row.seconds_apart]
     if apart:
         yield (
@@ -191,20 +219,21 @@ def _notes(report: Report) -> Iterator[str]:
             "of the machine's speed meanwhile is in no interval; `passtime measure` takes two releases in turn"
         )
     for one in report.explanations:
-        layers = ", ".join(f"{layer.workload} {_percent(layer.change.ratio)}" for layer in one.layers)
+        layers = ", ".join(f"{layer.place.workload} {percent(layer.change.ratio)}" for layer in one.layers)
         where = "within" if one.is_within else "not within"
         share = f"{one.least:.0%} to {one.most:.0%}" if round(one.most, 2) else "nothing"
+        place, change = one.row.place, percent(one.row.change.ratio)
         yield (
-            f"{one.row.workload} {one.row.measured_pass} ({one.row.device}), {_percent(one.row.change.ratio)}: its "
+            f"{place.workload} {place.measured_pass} ({place.device}), {change}: its "
             f"layers account for {share} of that, which is {where} what they did: {layers}"
         )
     for difference in report.differences:
         yield f"{difference.setting}: {difference.base}, then {difference.other} ({_passes(difference.rows)})"
     for reason, places in _by_reason([(one.reason, one) for one in report.refused]).items():
-        names = dict.fromkeys(one.workload for one in places)
+        names = dict.fromkeys(one.place.workload for one in places)
         yield f"not compared, {_passes(len(places))} of {', '.join(names)}: {reason}"
     for doubt, rows in _by_reason([(doubt, row) for row in report.rows for doubt in row.doubts]).items():
-        names = dict.fromkeys(row.workload for row in rows)
+        names = dict.fromkeys(row.place.workload for row in rows)
         yield f"* {doubt} ({_passes(len(rows))} of {', '.join(names)})"
 
 

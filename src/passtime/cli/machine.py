@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from statistics import median
 
 import click
 from rich.console import Console
@@ -163,8 +162,8 @@ def _change(
 ) -> Change:
     before = reference.times[place]
     prior = usual[uncertainty.kind(place)]
-    now = median(value for session in sessions for value in session)
+    then, now = (uncertainty.typical_seconds(one) for one in (before.sessions, sessions))
     if prior is None:
-        return judge.change(before.seconds, now, None, None)
+        return judge.change(then, now, None, None)
     errors = (uncertainty.log_error(one, prior) for one in (before.sessions, sessions))
-    return judge.change(before.seconds, now, *errors)
+    return judge.change(then, now, *errors)

@@ -29,9 +29,6 @@ Take = Callable[[int, Item, str], Taken]
 # Starts the workers of both releases anew.
 Renew = Callable[[], None]
 
-# The order in which a round takes the two releases; a drift of the machine falls on both alike: A B B A.
-_ORDERS = ((0, 1), (1, 0))
-
 
 @dataclass(frozen=True)
 class Step:
@@ -47,7 +44,8 @@ class Campaign:
     """The rows of some items, and the pairs of medians, in seconds, that each has so far.
 
     `rows` are those that are asked about, by item; a session measures all passes of its item. `name` is that of this
-    campaign's pairs.
+    campaign's pairs. `firsts` says which of the two releases, 0 or 1, came first in the pairs that an item has so far,
+    in the order taken, as far as that is known.
     """
 
     rows: Mapping[Item, Sequence[str]]
@@ -55,6 +53,7 @@ class Campaign:
     name: str
     pairs: dict[Row, list[tuple[float, float]]] = field(default_factory=dict)
     verdicts: dict[Row, str] = field(default_factory=dict)
+    firsts: dict[Item, list[int]] = field(default_factory=dict)
     _changes: dict[Row, Change] = field(default_factory=dict)
 
     def run(
@@ -76,9 +75,9 @@ class Campaign:
                 if clock() >= deadline:
                     return
                 try:
-                    self._take_pair(take, item, _ORDERS[number % 2 - 1], f"{self.name} {number}")
+                    self._take_pair(take, item, f"{self.name} {number}")
                 except LookupError:
-                    self.rows = {one: names for one, names in self.rows.items() if one != item}
+                    self._leave_out(item)
                     continue
                 yield Step(item, self.count(item), self._look([item]))
 
@@ -94,26 +93,41 @@ class Campaign:
         """How many pairs the item has."""
         return min(len(self.pairs.get((item, name), ())) for name in self.rows[item])
 
-    def _take_pair(self, take: Take, item: Item, order: tuple[int, int], name: str) -> None:
-        taken = {side: take(side, item, name).elapsed_seconds for side in order}
+    def _take_pair(self, take: Take, item: Item, name: str) -> None:
+        first = self._next_first(item)
+        taken = {side: take(side, item, name).elapsed_seconds for side in (first, 1 - first)}
+        self.firsts.setdefault(item, []).append(first)
         for measured_pass in self.rows[item]:
             pair = (median(taken[0][measured_pass]), median(taken[1][measured_pass]))
             self.pairs.setdefault((item, measured_pass), []).append(pair)
 
+    def _next_first(self, item: Item) -> int:
+        """The release that came first in fewer of the item's pairs, or not in the last one: A B B A.
+
+        A drift of the machine so falls on both alike, also where the pairs are of several campaigns.
+        """
+        firsts = self.firsts.get(item, [])
+        behind = len(firsts) - 2 * sum(firsts)
+        return int(behind > 0) if behind else 1 - firsts[-1] if firsts else 0
+
     def _look(self, items: Iterable[Item]) -> dict[Row, tuple[str, Change]]:
         """Looks at these items' rows, and judges all; gives what is settled now and was not before."""
         for row in (row for item in items for row in self._rows_of(item)):
-            if len(self.pairs.get(row, ())) >= LOOKS[0]:
-                self._changes[row] = judge.change_of_pairs(self.pairs[row])
-        changes = {row: self._changes.get(row, judge.UNKNOWN) for item in self.rows for row in self._rows_of(item)}
-        found = zip(changes, judge.verdicts(list(changes.values()), self.margin), strict=True)
+            is_looked_at = len(self.pairs.get(row, ())) >= LOOKS[0]
+            self._changes[row] = judge.change_of_pairs(self.pairs[row]) if is_looked_at else judge.UNKNOWN
+        found = zip(self._changes, judge.verdicts(list(self._changes.values()), self.margin), strict=True)
         new = {
-            row: (verdict, changes[row])
+            row: (verdict, self._changes[row])
             for row, verdict in found
             if verdict != judge.CANNOT_TELL and row not in self.verdicts
         }
         self.verdicts.update({row: verdict for row, (verdict, _) in new.items()})
         return new
+
+    def _leave_out(self, item: Item) -> None:
+        for row in self._rows_of(item):
+            self._changes.pop(row, None)
+        self.rows = {one: names for one, names in self.rows.items() if one != item}
 
     def _rows_of(self, item: Item) -> list[Row]:
         return [(item, name) for name in self.rows[item]]

@@ -21,7 +21,7 @@ from passtime.measure.take import Taken, take
 from passtime.results import stored
 from passtime.results.computer import computer, is_of_here
 from passtime.results.parity import UNCHECKED, Parity, Record
-from passtime.results.sessions import COMPUTER, PAIR, STARTED_AT, WORKER, said_of_release
+from passtime.results.sessions import COMPUTER, PAIR, STARTED_AT, TURN, WORKER, said_of_release
 from passtime.results.store import Store, Suite, land
 from passtime.runtimes import store
 from passtime.stats import judge
@@ -129,6 +129,7 @@ def _measure(
     failures: list[str] = []
     here = computer()
     policy = sampling.policy_for_verdict()
+    begun: set[tuple[Item, str]] = set()
 
     def take_session(side: int, item: Item, pair: str) -> Taken:
         one = sides[side]
@@ -148,7 +149,9 @@ def _measure(
             WORKER: one.worker.identity,
             COMPUTER: here,
             PAIR: pair,
+            TURN: int((item, pair) in begun),
         }
+        begun.add((item, pair))
         land(one.results, suite.cells[item], taken.replies, said)
         return taken
 
@@ -157,8 +160,10 @@ def _measure(
             one.worker.restart()
 
     name = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    there = dict(_pairs(suite, [side.release for side in sides], rows))
-    campaign = Campaign(rows, margin, name, there)
+    campaign = Campaign(rows, margin, name)
+    for (item, measured_pass), pairs, firsts in _pairs(suite, [side.release for side in sides], rows):
+        campaign.pairs[item, measured_pass] = pairs
+        campaign.firsts[item] = firsts
     for step in _shown(campaign, campaign.run(take_session, renew, budget_seconds), budget_seconds, progress):
         for (item, measured_pass), (verdict, change) in step.settled.items():
             percent = (change.ratio - 1) * 100
@@ -171,8 +176,11 @@ def _measure(
 
 def _pairs(
     suite: Suite, releases: list[Release], rows: dict[Item, tuple[str, ...]]
-) -> Iterator[tuple[Row, list[tuple[float, float]]]]:
-    """This computer's pairs of each row, by its benchmark's version of today: a campaign goes on from them."""
+) -> Iterator[tuple[Row, list[tuple[float, float]], list[int]]]:
+    """This computer's pairs of each row, by its benchmark's version of today, and which release came first in each.
+
+    A campaign goes on from them.
+    """
     root, machine = suite.root, suite.machine
     by_name = {one.release.name: one for one in stored.read(root, machine)} if machine in stored.machines(root) else {}
     if not {release.name for release in releases} <= by_name.keys():
@@ -185,8 +193,8 @@ def _pairs(
                 continue
             version = suite.cells[item][f"time_{name}"][0]["version"]
             if all(line.get("version") == version for one in (base, other) for line in one[place].provenance):
-                of_here = (one[place].only(is_of_here) for one in (base, other))
-                yield (item, name), report.medians_of_pairs(*of_here)
+                one, two = (side[place].only(is_of_here) for side in (base, other))
+                yield (item, name), [*report.pairs_of(one, two).values()], report.first_of_pairs(one, two)
 
 
 def _shown(campaign: Campaign, steps: Iterator[Step], budget_seconds: float, console: Console) -> Iterator[Step]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
+from typing import Any
 
 from passtime.catalog import workloads
 from passtime.catalog.place import PASSES, Place
 from passtime.results.parity import DIFFERS, UNCHECKED, Record
+from passtime.results.sessions import PAIR, STARTED_AT, TURN
 from passtime.results.stored import ONE_WORKER, Measured, Stored
 from passtime.stats import judge, uncertainty
 from passtime.stats.judge import Change
@@ -17,7 +20,7 @@ from passtime.stats.uncertainty import Prior
 
 NO_SAMPLES = "no samples are stored"
 
-_PARITY = {
+NOT_THE_SAME_WORK = {
     DIFFERS: "they do not do the same work, `passtime parity` found",
     UNCHECKED: "never shown to do the same work: `passtime parity` checks it",
 }
@@ -41,23 +44,28 @@ _VARIABLE, _WITH_VARIABLES = "env.", "provenance.allocator"
 
 _MANY_PAGE_FAULTS = 100
 
+_NOT_WORSE = frozenset({judge.FASTER, judge.SAME})
+
 
 @dataclass(frozen=True)
 class Row:
-    """A workload's pass in both releases: `doubts` are reasons to believe it less."""
+    """A workload's pass in both releases: `doubts` are reasons to believe it less.
 
-    workload: str
-    device: str
-    measured_pass: str
+    `pairs` has the medians, in seconds, of the sessions that were measured in turn, by the pair's name. `change` is of
+    those where there are two or more; else of the typical times, which are not the stored medians.
+    """
+
+    place: Place
     base: Measured
     other: Measured
     change: Change
     verdict: str
     doubts: tuple[str, ...]
+    pairs: Mapping[str, tuple[float, float]]
 
     @property
     def is_model(self) -> bool:
-        return self.workload in workloads.MODELS
+        return self.place.workload in workloads.MODELS
 
     @property
     def seconds_apart(self) -> float:
@@ -75,9 +83,7 @@ class Row:
 class Refused:
     """What both have and yet cannot be compared."""
 
-    workload: str
-    device: str
-    measured_pass: str
+    place: Place
     reason: str
 
 
@@ -132,10 +138,13 @@ class Report:
 
     @property
     def outcome(self) -> str:
-        """`worse` with a slower row, `not worse` where no row can be slower by more than the margin."""
+        """`worse` with a slower row; `not worse` where each is faster, the same, or surely not slower by the margin.
+
+        The last is the upper half of what *same* asks for, by the same test.
+        """
         if any(row.verdict == judge.SLOWER for row in self.rows):
             return "worse"
-        if self.rows and all(row.verdict == judge.FASTER or row.change.high < 1 + self.margin for row in self.rows):
+        if self.rows and all(row.verdict in _NOT_WORSE or row.change.lies_below(self.margin) for row in self.rows):
             return "not worse"
         return judge.CANNOT_TELL
 
@@ -152,7 +161,7 @@ def make(
 ) -> Report:
     """Judges all passes that both releases have on the machine; `stored` is all that is known of it."""
     usual = uncertainty.usual(one.times for one in stored)
-    pairs: list[tuple[Place, Measured, Measured, Change]] = []
+    compared: list[tuple[Place, Measured, Measured, Change]] = []
     refused = []
     for place in sorted((Place(*place) for place in base.times.keys() & other.times.keys()), key=_order):
         one, two = base.times[place], other.times[place]
@@ -160,16 +169,16 @@ def make(
             continue
         reason = _reason(base, other, place, record)
         if reason:
-            refused.append(Refused(place.workload, place.device, place.measured_pass, reason))
+            refused.append(Refused(place, reason))
         else:
-            pairs.append((place, one, two, _change(one, two, place, usual)))
-    found = judge.verdicts([change for *_, change in pairs], margin)
+            compared.append((place, one, two, _change(one, two, place, usual)))
+    found = judge.verdicts([change for *_, change in compared], margin)
     rows = []
-    for (place, one, two, change), verdict in zip(pairs, found, strict=True):
+    for (place, one, two, change), verdict in zip(compared, found, strict=True):
         doubts = list(_doubts(base.release.name, one, other.release.name, two))
-        if place[1] == "cpu" and verdict in (judge.FASTER, judge.SLOWER):
+        if place.device == "cpu" and verdict in (judge.FASTER, judge.SLOWER):
             doubts += filter(None, [_memory_doubt(one, two)])
-        rows.append(Row(*place, one, two, change, verdict, tuple(doubts)))
+        rows.append(Row(place, one, two, change, verdict, tuple(doubts), pairs_of(one, two)))
     return Report(
         machine,
         base.release.name,
@@ -201,8 +210,8 @@ def _reason(base: Stored, other: Stored, place: Place, record: Record) -> str:
     """Why the two numbers cannot be compared, or nothing."""
     workload, device, _ = place
     state = record.between(base.release, other.release, workload, device)
-    if state in _PARITY:
-        return _PARITY[state]
+    if state in NOT_THE_SAME_WORK:
+        return NOT_THE_SAME_WORK[state]
     versions = [{line.get("version") for line in one.times[place].provenance} or {None} for one in (base, other)]
     if versions[0] != versions[1]:
         return "measured by different versions of the benchmark: measure both again"
@@ -211,17 +220,39 @@ def _reason(base: Stored, other: Stored, place: Place, record: Record) -> str:
 
 def _change(one: Measured, two: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior | None]) -> Change:
     """From the sessions that were measured in turn, where there are such; else from how sessions differ here."""
-    pairs = medians_of_pairs(one, two)
+    pairs = pairs_of(one, two)
     if len(pairs) > 1:
-        return judge.change_of_pairs(pairs)
+        return judge.change_of_pairs([*pairs.values()])
     errors = (_error(time, place, usual) for time in (one, two))
-    return judge.change(one.seconds, two.seconds, *errors)
+    return judge.change(typical_seconds(one), typical_seconds(two), *errors)
 
 
-def medians_of_pairs(one: Measured, two: Measured) -> list[tuple[float, float]]:
+def typical_seconds(time: Measured) -> float:
+    """The time whose error is known; the stored median, where no samples are stored."""
+    return uncertainty.typical_seconds(time.sessions) if time.sessions else time.seconds
+
+
+def pairs_of(one: Measured, two: Measured) -> dict[str, tuple[float, float]]:
     """The medians, in seconds, of the sessions that two releases were measured in in turn, in the order taken."""
     ours, theirs = one.pairs, two.pairs
-    return [(median(ours[pair]), median(theirs[pair])) for pair in ours if pair in theirs]
+    return {pair: (median(ours[pair]), median(theirs[pair])) for pair in ours if pair in theirs}
+
+
+def first_of_pairs(one: Measured, two: Measured) -> list[int]:
+    """Which of the two releases, 0 or 1, each pair's first session was of, in the order taken.
+
+    Without the pairs of which that cannot be told: they began in the same second, and their place was not recorded.
+    """
+    ours, theirs = ({line[PAIR]: line for line in time.provenance if PAIR in line} for time in (one, two))
+    found = (_first(ours[pair], theirs[pair]) for pair in ours if pair in theirs)
+    return [first for first in found if first is not None]
+
+
+def _first(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> int | None:
+    if TURN in ours:
+        return int(ours[TURN] != 0)
+    times = [datetime.fromisoformat(line[STARTED_AT]) for line in (ours, theirs) if STARTED_AT in line]
+    return None if len({*times}) < 2 else int(times[1] < times[0])
 
 
 def _error(time: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior | None]) -> uncertainty.LogError | None:
@@ -238,7 +269,7 @@ def _doubts(base: str, one: Measured, other: str, two: Measured) -> Iterator[str
             yield f"{name}: {NO_SAMPLES}"
         elif len(time.sessions) == 1:
             yield f"{name}: one session alone"
-    if one.computers and two.computers and one.computers != two.computers and len(medians_of_pairs(one, two)) < 2:
+    if one.computers and two.computers and one.computers != two.computers and len(pairs_of(one, two)) < 2:
         yield "they were not measured on the same computer"
 
 
@@ -291,14 +322,20 @@ def _missing(setting: str, time: Measured) -> str:
 
 def _means(rows: Sequence[Row], margin: float) -> dict[tuple[str, str, str], tuple[Change, str, int]]:
     """By kind, device and pass; each a verdict of its own."""
-    groups: dict[tuple[str, str, str], list[Change]] = {}
+    groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault(("models" if row.is_model else "layers", row.device, row.measured_pass), []).append(
-            row.change
-        )
-    means = {key: judge.mean(changes) for key, changes in groups.items()}
+        kind = "models" if row.is_model else "layers"
+        groups.setdefault((kind, row.place.device, row.place.measured_pass), []).append(row)
+    means = {key: mean([(row.change, row.pairs) for row in group]) for key, group in groups.items()}
     found = judge.verdicts(list(means.values()), margin)
     return {key: (means[key], verdict, len(groups[key])) for key, verdict in zip(means, found, strict=True)}
+
+
+def mean(rows: Sequence[tuple[Change, Mapping[str, tuple[float, float]]]]) -> Change:
+    """The geometric mean of rows' changes, each with its pairs: by rounds, where all were measured in turn."""
+    if all(len(pairs) > 1 for _, pairs in rows):
+        return judge.mean_of_pairs([pairs for _, pairs in rows])
+    return judge.mean([change for change, _ in rows])
 
 
 def _explanations(rows: Sequence[Row]) -> Iterator[Explanation]:
@@ -307,13 +344,11 @@ def _explanations(rows: Sequence[Row]) -> Iterator[Explanation]:
     A model's time is a sum over its layers, so its ratio is a mean of theirs. Outside what its layers did, as far as
     their intervals reach, the change comes from what no layer here stands for.
     """
-    by_place = {(row.workload, row.device, row.measured_pass): row for row in rows}
+    by_place = {row.place: row for row in rows}
     for row in rows:
         if row.is_model and row.verdict in (judge.FASTER, judge.SLOWER):
-            names = _layers_of(row.workload)
-            layers = tuple(
-                found for name in names if (found := by_place.get((name, row.device, row.measured_pass))) is not None
-            )
+            places = (row.place._replace(workload=name) for name in _layers_of(row.place.workload))
+            layers = tuple(by_place[place] for place in places if place in by_place)
             if layers:
                 low, high = min(one.change.low for one in layers), max(one.change.high for one in layers)
                 yield Explanation(row, layers, low <= row.change.ratio <= high)

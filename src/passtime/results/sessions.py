@@ -23,6 +23,7 @@ STARTED_AT = "started_at"  # when the session began, as ISO 8601 writes it
 COMPUTER = "computer"  # the identifier of the computer that took it; a session from before has none
 WORKER = "worker"  # the name of the worker that forked it: sessions of one share more than a release
 PAIR = "pair"  # the name of the pair that it makes with another release's session, measured in turn
+TURN = "turn"  # whether it came first in its pair, 0, or second, 1
 DOUBTS = "doubts"  # what is doubtful in the number
 IMPORTED = "imported"  # the file that an imported number is from
 

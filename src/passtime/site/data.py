@@ -28,6 +28,7 @@ from passtime.results.store import COMMIT_DIGITS
 from passtime.results.stored import Measured, Stored
 from passtime.results.tables import LAYERS, MODELS
 from passtime.stats import judge, uncertainty
+from passtime.stats.judge import Change
 from passtime.stats.uncertainty import Prior
 from passtime.timeline import repository
 from passtime.timeline.manifest import Release
@@ -62,6 +63,10 @@ def write(root: Path, html: Path) -> None:
         "passes": PASSES,
         "quantiles": quantiles(judge.LEVEL),
         "looks": {look: quantiles(judge.level_of_look(look)) for look in looks},
+        "inner": {
+            "quantiles": quantiles(judge.INNER_LEVEL),
+            "looks": {look: quantiles(judge.level_of_look(look, judge.INNER_LEVEL)) for look in looks},
+        },
     }
     _write(html / FOLDER / "index.json", index)
 
@@ -87,10 +92,12 @@ def _write_machine(root: Path, html: Path, name: str) -> tuple[dict[str, Any], l
     rows = {one.release.name: {place: _row(place, time, usual) for place, time in one.times.items()}
             for one in measured}  # fmt: skip
     in_turn = {release: dict(_in_turn(release, measured)) for release in rows}
+    means = {release: dict(_means_in_turn(release, measured, record)) for release in rows}
     for release in rows:
         content = {"release": release, "times": _nested(rows[release]), "parity": _nested(record.of(release))}
         if in_turn[release]:
             content["in_turn"] = _nested(in_turn[release])
+            content["means_in_turn"] = _nested(means[release])
         _write(folder / "releases" / f"{release}.json", content)
     for workload, history in _histories(rows):
         _write(folder / "workloads" / f"{workload.replace('/', _SLASH)}.json", history)
@@ -99,7 +106,10 @@ def _write_machine(root: Path, html: Path, name: str) -> tuple[dict[str, Any], l
 
 
 def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | None]) -> dict[str, Any]:
-    """A time as the page reads it; `error` and `freedom` are those of its logarithm. Empty for n/a."""
+    """A time as the page reads it. Empty for n/a.
+
+    `error` and `freedom` are those of the logarithm of `typical_seconds`, of which changes are.
+    """
     if not time.is_available:
         return {}
     row: dict[str, Any] = {"seconds": time.seconds}
@@ -110,6 +120,7 @@ def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | 
         prior = usual[uncertainty.kind(place)]
         if prior is not None:
             error = uncertainty.log_error(time.sessions, prior)
+            row["typical_seconds"] = float(f"{uncertainty.typical_seconds(time.sessions):.7g}")
             row["error"], row["freedom"] = _short(error.error), _short(min(error.freedom, 1e6))
     if time.page_faults is not None:
         row["page_faults"] = _short(time.page_faults)
@@ -123,18 +134,47 @@ def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | 
 def _in_turn(name: str, measured: Iterable[Stored]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """The changes to a release from each that it was measured in turn with, by that release's name and the place.
 
-    They are `passtime verdict`'s; `error` and `freedom` are those of the ratio's logarithm, `look` says which quantiles
-    its interval has.
+    They are `passtime verdict`'s, with `low` and `high` of the interval and the `margin` above which the change is the
+    same. For a mean with others, `error` and `freedom` are those of the ratio's logarithm; `look` says which quantiles
+    it has.
     """
+    for base, place, pairs in _pairs(name, measured):
+        change = judge.change_of_pairs([*pairs.values()])
+        found = {"error": _short(change.error), "freedom": change.freedom, "look": min(len(pairs), judge.FULL_LOOK)}
+        yield (base.release.name, *place), {**_ends(change), **found}
+
+
+def _means_in_turn(
+    name: str, measured: Iterable[Stored], record: Record
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The means over the changes of `_in_turn` that are of the same work, by release, device, kind and pass.
+
+    They are `passtime verdict`'s where all rows of the kind were measured in turn; `rows` says over how many.
+    """
+    release = next(one.release for one in measured if one.release.name == name)
+    groups: dict[tuple[str, ...], list[Mapping[str, tuple[float, float]]]] = defaultdict(list)
+    for base, place, pairs in _pairs(name, measured):
+        if record.between(base.release, release, place.workload, place.device) not in report.NOT_THE_SAME_WORK:
+            kind = "models" if place.workload in MODELS else "layers"
+            groups[base.release.name, place.device, kind, place.measured_pass].append(pairs)
+    for key, rows in groups.items():
+        yield key, {**_ends(judge.mean_of_pairs(rows)), "rows": len(rows)}
+
+
+def _pairs(name: str, measured: Iterable[Stored]) -> Iterator[tuple[Stored, Place, Mapping[str, tuple[float, float]]]]:
+    """The pairs of a release with each that it was measured in turn with, twice or more, by place."""
     others = {one.release.name: one for one in measured}
-    ours = {place: time for place, time in others.pop(name).times.items() if time.pairs}
+    ours = {Place(*place): time for place, time in others.pop(name).times.items() if time.pairs}
     for base in others.values() if ours else ():
         for place in [place for place in ours if place in base.times]:
-            pairs = report.medians_of_pairs(base.times[place], ours[place])
+            pairs = report.pairs_of(base.times[place], ours[place])
             if len(pairs) > 1:
-                change = judge.change_of_pairs(pairs)
-                found = {"ratio": _short(change.ratio), "error": _short(change.error), "freedom": change.freedom}
-                yield (base.release.name, *place), {**found, "look": min(len(pairs), judge.FULL_LOOK)}
+                yield base, place, pairs
+
+
+def _ends(change: Change) -> dict[str, float]:
+    values = {"ratio": change.ratio, "low": change.low, "high": change.high, "margin": change.least_margin}
+    return {key: _short(value) for key, value in values.items()}
 
 
 def _histories(rows: Mapping[str, Mapping[Place, dict]]) -> Iterator[tuple[str, dict]]:

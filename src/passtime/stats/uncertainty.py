@@ -1,10 +1,12 @@
-"""HOW SURE a time is: the standard error of a median, from how much sessions of the same pass differ.
+"""HOW SURE a time is: the standard error of a pass's typical time, from how much sessions of the same pass differ.
 
-Samples of one session are alike, since they share a process, its memory and its minute; sessions differ by more. So
-a median's error comes from its sessions' medians. Two sessions tell little of how much they differ, hence all passes
-of a machine are taken together: each variance is drawn towards what is usual there, as far as they agree with one
-another. That is the moderated variance of G. K. Smyth, Linear models and empirical Bayes methods for assessing
-differential expression in microarray experiments, Statistical Applications in Genetics and Molecular Biology 3 (2004).
+Samples of one session are alike, since they share a process, its memory and its minute; sessions differ by more. So a
+session counts once, by its median, however many samples it has: a pass's typical time is the geometric mean of its
+sessions' medians, and its error comes from how much these differ. Two sessions tell little of how much they differ,
+hence all passes of a machine are taken together: each variance is drawn towards what is usual there, as far as they
+agree with one another. That is the moderated variance of G. K. Smyth, Linear models and empirical Bayes methods for
+assessing differential expression in microarray experiments, Statistical Applications in Genetics and Molecular Biology
+3 (2004).
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class LogError:
-    """The standard error of the logarithm of a median, so nearly a fraction of it, and its degrees of freedom."""
+    """The standard error of the logarithm of a typical time, so nearly a fraction of it, and its degrees of freedom."""
 
     error: float
     freedom: float
@@ -81,8 +83,16 @@ def usual(releases: Iterable[Mapping[Place, Measured]]) -> dict[tuple[str, bool]
     return {key: prior(passes) for key, passes in found.items()}
 
 
+def typical_seconds(sessions: Sessions) -> float:
+    """The geometric mean of the sessions' medians, in seconds: the time whose error `log_error` gives.
+
+    At least one session. The median of all samples is another number: there a session counts by its samples.
+    """
+    return math.exp(sum(_log_medians(sessions)) / len(sessions))
+
+
 def log_error(sessions: Sessions, usual: Prior) -> LogError:
-    """The error of one pass's median, at least one session of it."""
+    """The error of one pass's typical time, at least one session of it."""
     count = len(sessions)
     if math.isinf(usual.freedom):
         return LogError(math.sqrt(usual.variance / count), math.inf)
@@ -93,7 +103,7 @@ def log_error(sessions: Sessions, usual: Prior) -> LogError:
 
 
 def half_width(error: LogError, level: float = 0.95) -> float:
-    """Half of a median's interval on the logarithm, so nearly a fraction of the median."""
+    """Half of a typical time's interval on the logarithm, so nearly a fraction of the time."""
     return error.error * float(stdtrit(error.freedom, (1 + level) / 2))
 
 
@@ -105,9 +115,13 @@ def quantiles(steps: int, level: float = 0.95) -> list[float]:
 
 def _variance(sessions: Sessions) -> float:
     """Of the sessions' log medians. Without NumPy, which takes ten times as long for so few numbers."""
-    medians = [math.log(median(samples)) for samples in sessions]
+    medians = _log_medians(sessions)
     mean = sum(medians) / len(medians)
     return max(sum((one - mean) ** 2 for one in medians) / (len(medians) - 1), _SMALLEST_VARIANCE)
+
+
+def _log_medians(sessions: Sessions) -> list[float]:
+    return [math.log(median(samples)) for samples in sessions]
 
 
 def _inverse_trigamma(value: float) -> float:

@@ -44,8 +44,8 @@ class Conditions:
         observed = document.pop("observed", None) or {}
         fields = {"provenance." + name: value for name, value in self._standing(request["threads"], observed)}
         readings = observed.get("readings", ())
-        if len(readings) == 2:
-            during = self._during(*readings)
+        if len(readings) >= 2:
+            during = self._during(*readings[-2:])
             fields.update({"provenance." + name: value for name, value in during.items()})
             fields["marks"] = list(marks(during))
         for reply in document["replies"].values():

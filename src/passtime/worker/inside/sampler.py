@@ -47,20 +47,29 @@ def sample(
     """Warms up, then samples until the medians are tight enough or a bound is reached.
 
     `session` is `training` or `inference`; `policy` a request's sampling fields; `clock` gives seconds. `observe` is
-    called right before the first sample and right after the last.
+    called right before the first sample, again where that was none yet, and right after the last.
     """
     batch = batches(workload, session, clock)
     warmup_start = clock()
     count, warmup_passes = warm_up(batch, policy, clock)
-    warmup_seconds = clock() - warmup_start
     workload.observe()
     observe()
     start = clock()
-    samples = Samples(count, warmup_passes, warmup_seconds)
-    samples.elapsed_seconds = {name: [] for name in SESSIONS[session]}
-    while not is_enough(samples.elapsed_seconds, policy, clock() - start):
-        for name, seconds in batch(count).items():
-            samples.elapsed_seconds[name].append(seconds)
+    elapsed_seconds = _none_of(session)
+    while not is_enough(elapsed_seconds, policy, clock() - start):
+        means = batch(count)
+        if is_too_short(means, count, policy):
+            # Warm-up ended too early: what looked like samples were the rest of it.
+            warmup_passes += count * (1 + max(map(len, elapsed_seconds.values())))
+            count *= 2
+            elapsed_seconds = _none_of(session)
+            observe()
+            start = clock()
+            continue
+        for name, seconds in means.items():
+            elapsed_seconds[name].append(seconds)
+    samples = Samples(count, warmup_passes, start - warmup_start)
+    samples.elapsed_seconds = elapsed_seconds
     samples.sampling_seconds = clock() - start
     observe()
     workload.observe()
@@ -135,6 +144,17 @@ def warm_up(batch: Batch, policy: dict, clock: Callable[[], float]) -> Tuple[int
             count *= 2
 
 
+def is_too_short(means: Dict[str, float], count: int, policy: dict) -> bool:
+    """Whether a batch of so many passes, which took these seconds each, is not half as long as it should be.
+
+    Warm-up ends with its time, and then the length of a batch was taken from passes that were slow: the first one of a
+    short layer can take seconds, and so does any pass while another program has the cores. A batch as long as warm-up
+    may be is long enough, so a pass that stays too short beside its step does not make batches without end.
+    """
+    shortest, longest = min(means.values()) * count, max(means.values()) * count
+    return shortest < policy["batch_seconds"] / 2 and longest < policy["warmup_seconds"]
+
+
 def is_enough(elapsed_seconds: Dict[str, List[float]], policy: dict, spent_seconds: float) -> bool:
     """Whether sampling may end: the least number is there, and every pass is tight enough or a bound is reached.
 
@@ -150,6 +170,10 @@ def is_enough(elapsed_seconds: Dict[str, List[float]], policy: dict, spent_secon
     if taken >= policy["maximum_samples"] or spent_seconds >= policy["maximum_seconds"]:
         return True
     return all(precision(samples) <= policy["target_precision"] for samples in elapsed_seconds.values())
+
+
+def _none_of(session: str) -> Dict[str, List[float]]:
+    return {name: [] for name in SESSIONS[session]}
 
 
 def median(values: List[float]) -> float:

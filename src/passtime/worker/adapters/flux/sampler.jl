@@ -20,16 +20,26 @@ passes(samples::Samples) =
 
 """
 Warms up, then samples until the medians are tight enough or a bound is reached. `observe` is called right before the
-first sample and right after the last.
+first sample, again where that was none yet, and right after the last.
 """
 function sample(workload, session::String, policy::AbstractDict, clock, observe = () -> nothing)
     batch = batches(workload, session, clock)
     count, warmup_passes = warm_up(batch, policy, clock)
-    elapsed_seconds = Dict(name => Float64[] for name in SESSIONS[session])
+    elapsed_seconds = none_of(session)
     observe()
     start = clock()
     while !is_enough(elapsed_seconds, policy, clock() - start)
-        for (name, seconds) in batch(count)
+        means = batch(count)
+        if is_too_short(means, count, policy)
+            # Warm-up ended too early: what looked like samples were the rest of it.
+            warmup_passes += count * (1 + maximum(length, values(elapsed_seconds)))
+            count *= 2
+            elapsed_seconds = none_of(session)
+            observe()
+            start = clock()
+            continue
+        end
+        for (name, seconds) in means
             push!(elapsed_seconds[name], seconds)
         end
     end
@@ -103,6 +113,14 @@ function warm_up(batch, policy, clock)
         end
     end
 end
+
+"""Whether a batch of so many passes, which took these seconds each, is not half as long as it should be."""
+function is_too_short(means, count, policy)
+    shortest, longest = minimum(values(means)) * count, maximum(values(means)) * count
+    return shortest < policy["batch_seconds"] / 2 && longest < policy["warmup_seconds"]
+end
+
+none_of(session) = Dict(name => Float64[] for name in SESSIONS[session])
 
 """Whether sampling may end: the least number is there, and every pass is tight enough or a bound is reached."""
 function is_enough(elapsed_seconds, policy, spent_seconds)

@@ -256,5 +256,5 @@ def test_false_discoveries_are_controlled_as_scipy_does(count):
     p_values = np.random.default_rng(count).uniform(size=count) ** 3
     p_values[count // 2 :: 5] = 1.0
     p_values[: count // 4] = p_values[-1]
-    adjusted = judge._controlled(p_values)
+    adjusted = judge._adjusted(p_values)
     assert adjusted == pytest.approx(stats.false_discovery_control(p_values), rel=1e-12)

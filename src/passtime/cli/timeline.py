@@ -134,8 +134,6 @@ def add(
     if repository is not None:
         if revisions is None or runs_on is None or name is not None:
             raise PasstimeError("commits take --rev and --runs-on, and are called by their hashes: no --name")
-        if bad := [pin for pin in pins if "==" not in pin and manifest.AT not in pin]:
-            raise PasstimeError(f"a pin is exact, like numpy==2.0.0: {', '.join(bad)} is not")
         added = source.add(root, framework, repository, revisions, runs_on, pins, every, merges,
                            lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
     elif days:

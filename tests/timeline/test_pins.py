@@ -19,12 +19,12 @@ GOOD = [
     "Flux==0.10.0",
     "jax[cpu]==0.4.30",
     "torch @ https://example.org/torch-2.16.0.dev20261101%2Bcpu-cp312-cp312-manylinux_2_28_x86_64.whl#sha256=" + HASH,
-    "torch @ file:///home/me/torch-1.0-py3-none-any.whl",
+    "torch @ file:///srv/torch-1.0-py3-none-any.whl",
     "torch @ http://127.0.0.1:8000/torch-1.0-py3-none-any.whl",
     f"torch @ http://mirror.example/torch-1.0-py3-none-any.whl#sha256={HASH}",
     "tinygrad @ git+https://github.com/tinygrad/tinygrad@abcdef",
     "NNlib @ git+ssh://git@example.org/NNlib.jl@v0.7",
-    "tiny @ git+file:///home/me/tiny@abcdef",
+    "tiny @ git+file:///srv/tiny@abcdef",
 ]
 
 BAD = [

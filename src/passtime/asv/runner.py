@@ -21,7 +21,7 @@ from passtime.asv import need, plan
 from passtime.asv.budget import Budget
 from passtime.asv.environment import PasstimeEnvironment
 from passtime.asv.results import KeptResults
-from passtime.errors import PasstimeError
+from passtime.errors import PasstimeError, plain
 from passtime.results import pace as progress
 from passtime.results import stored
 from passtime.results.sessions import FAILURE, QUICK, STARTED_AT, WORKER, Cell, said_of_release
@@ -245,7 +245,7 @@ class _Measuring:
             self.failed += 1
             self.errcodes[cell.benchmark] = measured.errcode or 1
             if self._show_stderr:
-                log.error(measured.stderr)
+                log.error(plain(measured.stderr))
             return "failed", failure
         not_available = util.is_na(measured.result[cell.index])
         sessions = [] if not_available else [{**line, **reply} for reply in self._env.sessions or [{}]]
@@ -293,4 +293,4 @@ def _reason(failed: BenchmarkResult) -> str:
     lines = [line.strip() for line in failed.stderr.splitlines() if line.strip()]
     if not lines:
         return f"the benchmark ended with exit status {failed.errcode} and said nothing"
-    return lines[-1].removeprefix("passtime.errors.PasstimeError: ").removeprefix("asv: ")
+    return plain(lines[-1]).removeprefix("passtime.errors.PasstimeError: ").removeprefix("asv: ")

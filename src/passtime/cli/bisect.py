@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
-from rich.console import Console
 
 from passtime import places
 from passtime.asv.commands import end_by_interrupt
 from passtime.asv.patterns import compiled
-from passtime.cli import formats
+from passtime.cli import formats, terminal
 from passtime.cli.options import Duration, machine_option
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
@@ -55,7 +54,7 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
     end_by_interrupt()
     root = places.root()
     line = between(manifest.load(root), good, bad)
-    progress = Console(stderr=True)
+    progress = terminal.progress()
     evidence: dict[str, str] = {}
 
     def tell(release: Release, row: Row) -> None:

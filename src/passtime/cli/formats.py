@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import click
 from rich.table import Table
 from rich.text import Text
 
 from passtime.cli import terminal
+from passtime.errors import plain
 from passtime.measure.report import Report, Row
 from passtime.results.pace import duration
 from passtime.stats import judge
@@ -36,7 +36,7 @@ def show(report: Report) -> None:
         terminal.show(table)
         terminal.show(_means(report))
     for line in _notes(report):
-        click.echo(line)
+        terminal.say(line)
 
 
 def markdown(report: Report) -> str:
@@ -46,7 +46,7 @@ def markdown(report: Report) -> str:
     if report.rows:
         _write_table(out, ["", *_means_headings(report)], _means_rows(report))
         _write_table(out, _headings(report), [_cells(row) for row in _ordered(report)])
-    out.writelines(f"- {line}\n" for line in _notes(report))
+    out.writelines(f"- {plain(line)}\n" for line in _notes(report))
     return out.getvalue()
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 
 from passtime import places
 from passtime.asv.commands import end_by_interrupt
 from passtime.asv.patterns import compiled
 from passtime.catalog import workloads
-from passtime.cli import formats
+from passtime.cli import formats, terminal
 from passtime.cli.options import Duration, machine_option
 from passtime.cli.verdict import EXITS
 from passtime.errors import PasstimeError
@@ -51,7 +50,7 @@ def measure(
     if base == other:
         raise PasstimeError(f"{base} against itself shows nothing: name two releases")
     pattern = compiled(bench)
-    progress = Console(stderr=True)
+    progress = terminal.progress()
     made, failures = compare(root, first, second, pattern, device, budget, margin / 100, progress, machine)
     text = formats.FORMATS[form](made)
     if text is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
 from passtime import places
@@ -37,7 +36,7 @@ def parity(reference: str, follower: str, chosen: Sequence[str], device: str) ->
     root = places.root()
     known = manifest.load(root)
     releases = [known.get(name) for name in (reference, follower)]
-    progress = Console(stderr=True)
+    progress = terminal.progress()
     runtimes = [store.ensure(release, progress.print) for release in releases]
     record = Record(root / "results")
     table = Table(Column("workload", no_wrap=True), "parameters", "output", "output error", "gradient error", "parity")

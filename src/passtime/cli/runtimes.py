@@ -26,7 +26,7 @@ def runtimes() -> None:
 def install(names: Sequence[str]) -> None:
     """Install releases, so that measuring starts at once later."""
     known = manifest.load(places.root())
-    made = store.ensure_all([known.get(name) for name in names], lambda line: click.echo(line, err=True))
+    made = store.ensure_all([known.get(name) for name in names], lambda line: terminal.say(line, err=True))
     for name, runtime in made.items():
         if isinstance(runtime, PasstimeError):
             click.echo(str(runtime), err=True)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from rich.console import Console
 from rich.table import Column
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from passtime.cli import terminal
 from passtime.results.parity import DIFFERS, UNCHECKED
@@ -76,12 +77,15 @@ def rich(tables: Sequence[Table], machine: Mapping[str, str]) -> None:
         for number, (row, is_first) in enumerate(_with_first(table.rows)):
             if is_first and number:
                 shown.add_section()
-            cells = [
-                _shown(time, table, "[bold]{}[/]" if name in row.best else "{}") for name, time in _timed(row, table)
-            ]
+            cells = [_bold(_shown(time, table, "{}"), name in row.best) for name, time in _timed(row, table)]
             shown.add_row(row.workload if is_first else "", _release(row), *cells)
         terminal.show(shown)
     Console(highlight=False).print(_legend(tables, "{mark} {meaning}\n").strip(), markup=False)
+
+
+def _bold(shown: str, is_best: bool) -> Text:
+    """The value of the best in bold; its spread is not."""
+    return Text.assemble((shown.partition(" ±")[0], "bold" if is_best else ""), *shown.partition(" ±")[1:])
 
 
 def as_csv(tables: Sequence[Table], machine: Mapping[str, str]) -> str:

@@ -83,7 +83,7 @@ def update(framework: str | None) -> None:
     added = [
         name
         for one in ([framework] if framework else index.frameworks(path))
-        for name in index.update(path, one, lambda line: click.echo(line, err=True))
+        for name in index.update(path, one, lambda line: terminal.say(line, err=True))
     ]
     _build()
     click.echo(f"added {', '.join(added)}" if added else "nothing new")
@@ -135,7 +135,7 @@ def add(
         if revisions is None or runs_on is None or name is not None:
             raise PasstimeError("commits take --rev and --runs-on, and are called by their hashes: no --name")
         added = source.add(root, framework, repository, revisions, runs_on, pins, every, merges,
-                           lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
+                           lambda line: terminal.say(line, err=True), is_shipped)  # fmt: skip
     elif days:
         if name is not None:
             raise PasstimeError("nightlies are called by their versions: no --name")
@@ -165,7 +165,7 @@ def _add_nightlies(
     if index_of_nightlies is None:
         raise PasstimeError(f"passtime knows of no nightlies of {framework}: name their index by --index")
     return nightly.add(root, framework, days, index_of_nightlies, known.companions, runs_on,
-                       lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
+                       lambda line: terminal.say(line, err=True), is_shipped)  # fmt: skip
 
 
 def _build() -> Path:

@@ -19,6 +19,9 @@ from passtime.results.pace import duration
 from passtime.stats import judge
 from passtime.stats.judge import Change
 
+# Of `as_json`: raised where a field goes, or means something else. A new field raises nothing.
+SCHEMA = 1
+
 _STYLES = MappingProxyType({judge.SLOWER: "red", judge.FASTER: "green", judge.SAME: "bold", judge.CANNOT_TELL: "dim"})
 _COLUMNS = ("workload", "device", "pass", "{base}", "{other}", "change", "95 % interval", "can see", "verdict")
 _TEXTS = ("workload", "device", "pass", "verdict")
@@ -51,8 +54,9 @@ def markdown(report: Report) -> str:
 
 
 def as_json(report: Report) -> str:
-    """For programs: times in seconds, changes as ratios; null for what no session tells."""
+    """For programs: times in seconds, changes as ratios; null for what no session tells. See docs/json.md."""
     content = {
+        "schema": SCHEMA,
         "machine": report.machine,
         "base": report.base,
         "other": report.other,
@@ -83,7 +87,10 @@ def as_json(report: Report) -> str:
             }
             for (of, device, measured_pass), (change, verdict, count) in report.means.items()
         ],
-        "refused": [vars(one) for one in report.refused],
+        "refused": [
+            {"workload": one.workload, "device": one.device, "pass": one.measured_pass, "reason": one.reason}
+            for one in report.refused
+        ],
         "differences": [vars(one) for one in report.differences],
         "explanations": [
             {

@@ -100,7 +100,10 @@ def as_csv(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
 
 
 def as_json(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
-    """A list of the records that CSV has as lines; null where nothing was measured, "n/a" where it cannot be."""
+    """A list of the records that CSV has as lines; null where nothing was measured, "n/a" where it cannot be.
+
+    docs/json.md has the fields.
+    """
     return json.dumps(_records(tables, machine), indent=1) + "\n"
 
 

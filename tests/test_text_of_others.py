@@ -11,7 +11,7 @@ import pytest
 from rich.table import Table
 
 from passtime.asv.publishing.measured import MeasuredBenchmarks
-from passtime.cli import tables_formats, terminal
+from passtime.cli import output, tables_formats
 from passtime.errors import PasstimeError, plain
 from passtime.results.sessions import plain as parameter
 
@@ -30,7 +30,7 @@ def test_a_cell_is_no_markup(capsys):
     """Brackets of a pin or a processor's name stay, and an escape character is written out."""
     table = Table("release", title="on [bold]m\x1b[2J")
     table.add_row("jax[cpu]==0.4.30 [/x] :smile:")
-    terminal.show(table)
+    output.show(table)
     printed = capsys.readouterr().out
     assert "jax[cpu]==0.4.30 [/x] :smile:" in printed
     assert "[bold]m" in printed
@@ -49,7 +49,7 @@ def test_a_machines_name_is_no_markup(capsys):
 
 def test_a_line_is_text(capsys):
     """A line that quotes others is printed without what moves the cursor."""
-    terminal.say("version: 1.0\x1b[1A\x9b2K, then 2.0")
+    output.say("version: 1.0\x1b[1A\x9b2K, then 2.0")
     assert capsys.readouterr().out == "version: 1.0\\x1b[1A\\x9b2K, then 2.0\n"
 
 
@@ -113,3 +113,9 @@ def test_a_parameter_that_is_no_literal_stays_as_it_is():
     assert parameter("__import__('os').system('x')") == "__import__('os').system('x')"
     assert parameter("(" * 10_000) == "(" * 10_000
     assert parameter("-" * 100_000 + "1") == "-" * 100_000 + "1"
+
+
+def test_a_cell_of_markdown_is_text():
+    """A name with a `|`, a line's end or an escape character stays in its cell."""
+    written = output.markdown_table(["release"], [["a|b\nc\x1b[2J"]])
+    assert written == "| release |\n| --- |\n| a\\|b c\\x1b[2J |\n"

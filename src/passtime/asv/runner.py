@@ -17,6 +17,7 @@ from asv.console import log
 from asv.runner import BenchmarkResult
 from asv_runner.statistics import compute_stats, get_err
 
+from passtime.amounts import duration
 from passtime.asv import need, plan
 from passtime.asv.budget import Budget
 from passtime.asv.environment import PasstimeEnvironment
@@ -254,7 +255,7 @@ class _Measuring:
         return _shown(benchmark, cell, measured), None
 
     def summary(self) -> str:
-        taken = progress.duration(time.monotonic() - self._started)
+        taken = duration(time.monotonic() - self._started)
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.measured} measured{failed}, in {taken}"
 

@@ -12,7 +12,7 @@ import click
 from passtime import places
 from passtime.asv.commands import end_by_interrupt
 from passtime.asv.patterns import compiled
-from passtime.cli import formats, terminal
+from passtime.cli import formats, output
 from passtime.cli.options import Duration, machine_option
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
@@ -54,7 +54,7 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
     end_by_interrupt()
     root = places.root()
     line = between(manifest.load(root), good, bad)
-    progress = terminal.progress()
+    progress = output.progress()
     evidence: dict[str, str] = {}
 
     def tell(release: Release, row: Row) -> None:

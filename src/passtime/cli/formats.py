@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -12,10 +11,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from passtime.cli import terminal
+from passtime.amounts import duration, percent, share, time
+from passtime.cli import output
 from passtime.errors import plain
 from passtime.measure.report import Report, Row
-from passtime.results.pace import duration
 from passtime.stats import judge
 from passtime.stats.judge import Change
 
@@ -36,10 +35,10 @@ def show(report: Report) -> None:
         *cells, verdict = _cells(row)
         table.add_row(*cells, Text(verdict, _STYLES[row.verdict]))
     if report.rows:
-        terminal.show(table)
-        terminal.show(_means(report))
+        output.show(table)
+        output.show(_means(report))
     for line in _notes(report):
-        terminal.say(line)
+        output.say(line)
 
 
 def markdown(report: Report) -> str:
@@ -47,8 +46,8 @@ def markdown(report: Report) -> str:
     out = io.StringIO()
     out.write(f"## {report.base} to {report.other} on {report.machine}: {report.outcome}\n\n")
     if report.rows:
-        _write_table(out, ["", *_means_headings(report)], _means_rows(report))
-        _write_table(out, _headings(report), [_cells(row) for row in _ordered(report)])
+        out.write(output.markdown_table(["", *_means_headings(report)], _means_rows(report)) + "\n")
+        out.write(output.markdown_table(_headings(report), [_cells(row) for row in _ordered(report)]) + "\n")
     out.writelines(f"- {plain(line)}\n" for line in _notes(report))
     return out.getvalue()
 
@@ -105,7 +104,7 @@ def as_json(report: Report) -> str:
             for one in report.explanations
         ],
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return output.as_json(content)
 
 
 def _json_change(change: Change) -> dict[str, float | None]:
@@ -131,32 +130,22 @@ def _cells(row: Row) -> list[str]:
         row.workload,
         row.device,
         row.measured_pass,
-        _time(row.base.seconds),
-        _time(row.other.seconds),
-        _percent(change.ratio),
+        time(row.base.seconds),
+        time(row.other.seconds),
+        percent(change.ratio),
         _interval(change),
-        "" if math.isinf(change.detectable) else _percent(1 + change.detectable),
+        "" if math.isinf(change.detectable) else percent(1 + change.detectable),
         row.verdict + (" *" if row.doubts else ""),
     ]
 
 
 def shown(change: Change) -> str:
     """A change with its interval, in words."""
-    return f"{_percent(change.ratio)} ({_interval(change)})"
+    return f"{percent(change.ratio)} ({_interval(change)})"
 
 
 def _interval(change: Change) -> str:
-    return "unknown" if math.isinf(change.error) else f"{_percent(change.low)} to {_percent(change.high)}"
-
-
-def _time(seconds: float) -> str:
-    size, unit = next(((size, unit) for size, unit in ((1, "s"), (1e-3, "ms")) if seconds >= size), (1e-6, "µs"))
-    return f"{seconds / size:#.3g}".rstrip(".") + f" {unit}"
-
-
-def _percent(ratio: float) -> str:
-    percent = (ratio - 1) * 100
-    return f"{percent:+.1f} %" if abs(percent) < 9.95 else f"{percent:+.0f} %"
+    return "unknown" if math.isinf(change.error) else f"{percent(change.low)} to {percent(change.high)}"
 
 
 def _means_headings(report: Report) -> list[str]:
@@ -189,7 +178,7 @@ def _notes(report: Report) -> Iterator[str]:
     yield f"{report.outcome}: of {len(report.rows)} passes {said}"
     yield (
         "slower and faster: false discoveries held to 5 % over all rows; same: within "
-        f"{_percent(1 + report.margin)[1:]} at 95 %; can see: the slowdown that a row shows in 4 of 5 cases"
+        f"{percent(1 + report.margin)[1:]} at 95 %; can see: the slowdown that a row shows in 4 of 5 cases"
     )
     apart = [row.seconds_apart for row in report.rows if row.seconds_apart]
     if apart:
@@ -198,12 +187,12 @@ def _notes(report: Report) -> Iterator[str]:
             "of the machine's speed meanwhile is in no interval; `passtime measure` takes two releases in turn"
         )
     for one in report.explanations:
-        layers = ", ".join(f"{layer.workload} {_percent(layer.change.ratio)}" for layer in one.layers)
+        layers = ", ".join(f"{layer.workload} {percent(layer.change.ratio)}" for layer in one.layers)
         where = "within" if one.is_within else "not within"
-        share = f"{one.least:.0%} to {one.most:.0%}" if round(one.most, 2) else "nothing"
+        part = f"{share(one.least)} to {share(one.most)}" if round(one.most, 2) else "nothing"
         yield (
-            f"{one.row.workload} {one.row.measured_pass} ({one.row.device}), {_percent(one.row.change.ratio)}: its "
-            f"layers account for {share} of that, which is {where} what they did: {layers}"
+            f"{one.row.workload} {one.row.measured_pass} ({one.row.device}), {percent(one.row.change.ratio)}: its "
+            f"layers account for {part} of that, which is {where} what they did: {layers}"
         )
     for difference in report.differences:
         yield f"{difference.setting}: {difference.base}, then {difference.other} ({_passes(difference.rows)})"
@@ -229,12 +218,6 @@ def _by_reason(pairs: Sequence[tuple[str, Any]]) -> dict[str, list[Any]]:
     for reason, one in pairs:
         found.setdefault(reason, []).append(one)
     return found
-
-
-def _write_table(out: io.StringIO, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    out.write("| " + " | ".join(headings) + " |\n|" + "---|" * len(headings) + "\n")
-    out.writelines("| " + " | ".join(row) + " |\n" for row in rows)
-    out.write("\n")
 
 
 FORMATS: Mapping[str, Callable[[Report], str | None]] = MappingProxyType(

@@ -16,7 +16,7 @@ from passtime.asv.commands import end_by_interrupt
 from passtime.asv.project import Project
 from passtime.catalog import frameworks, sampling
 from passtime.catalog.place import Item, Place
-from passtime.cli import formats, terminal
+from passtime.cli import formats, output
 from passtime.errors import PasstimeError
 from passtime.measure.take import take
 from passtime.results import stored
@@ -88,7 +88,7 @@ def check(ctx: click.Context, name: str | None, machine_name: str | None, rounds
 def measured(reference: Stored, everything: Sequence[Stored], rounds: int) -> dict[Place, Change]:
     """The change of each pass on the CPU from what is stored to now; each round has a worker of its own."""
     release = reference.release
-    progress = terminal.progress()
+    progress = output.progress()
     runtime = store.ensure(release, progress.print)
     worker = start.worker(frameworks.get(release.framework), runtime, cores.threads())
     items = [Item(name, "cpu", session) for name in WORKLOADS for session in SESSIONS]

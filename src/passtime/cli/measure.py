@@ -8,7 +8,7 @@ from passtime import places
 from passtime.asv.commands import end_by_interrupt
 from passtime.asv.patterns import compiled
 from passtime.catalog import workloads
-from passtime.cli import formats, terminal
+from passtime.cli import formats, output
 from passtime.cli.options import Duration, machine_option
 from passtime.cli.verdict import EXITS
 from passtime.errors import PasstimeError
@@ -50,7 +50,7 @@ def measure(
     if base == other:
         raise PasstimeError(f"{base} against itself shows nothing: name two releases")
     pattern = compiled(bench)
-    progress = terminal.progress()
+    progress = output.progress()
     made, failures = compare(root, first, second, pattern, device, budget, margin / 100, progress, machine)
     text = formats.FORMATS[form](made)
     if text is not None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -14,7 +10,9 @@ from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from passtime.cli import terminal
+from passtime.amounts import value_and_spread
+from passtime.cli import output
+from passtime.errors import plain
 from passtime.results.parity import DIFFERS, UNCHECKED
 from passtime.results.stored import Measured
 from passtime.results.tables import Row, Table
@@ -44,16 +42,13 @@ def markdown(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
 
 
 def _markdown(table: Table, machine: Mapping[str, str]) -> str:
-    titles = [table.kind, "Framework", *(_TITLES[name] for name in table.passes)]
-    lines = [
-        f"## {table.device.upper()} USED --- {machine_title(table.device, machine)}",
-        f"|{'|'.join(titles)}|",
-        f"|{'|'.join([':---:'] * len(titles))}|",
-    ]
+    rows = []
     for row, is_first in _with_first(table.rows):
         cells = [_shown(time, table, "**{}**" if name in row.best else "{}") for name, time in _timed(row, table)]
-        lines.append(f"|{row.workload if is_first else ''}|{_release(row)}|{'|'.join(cells)}|")
-    return "".join(line + "\n" for line in lines)
+        rows.append([row.workload if is_first else "", _release(row), *cells])
+    heading = f"## {table.device.upper()} USED --- {plain(machine_title(table.device, machine))}\n"
+    titles = [table.kind, "Framework", *(_TITLES[name] for name in table.passes)]
+    return heading + output.markdown_table(titles, rows, rule=":---:")
 
 
 def machine_title(device: str, machine: Mapping[str, str]) -> str:
@@ -79,7 +74,7 @@ def rich(tables: Sequence[Table], machine: Mapping[str, str]) -> None:
                 shown.add_section()
             cells = [_bold(_shown(time, table, "{}"), name in row.best) for name, time in _timed(row, table)]
             shown.add_row(row.workload if is_first else "", _release(row), *cells)
-        terminal.show(shown)
+        output.show(shown)
     Console(highlight=False).print(_legend(tables, "{mark} {meaning}\n").strip(), markup=False)
 
 
@@ -90,13 +85,7 @@ def _bold(shown: str, is_best: bool) -> Text:
 
 def as_csv(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
     """A line per time, in seconds; empty where nothing was measured, n/a where it cannot be."""
-    written = io.StringIO()
-    records = _records(tables, machine)
-    writer = csv.DictWriter(written, list(records[0]) if records else [], lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        writer.writerow({**record, "doubts": "; ".join(record["doubts"])})
-    return written.getvalue()
+    return output.as_csv([{**one, "doubts": "; ".join(one["doubts"])} for one in _records(tables, machine)])
 
 
 def as_json(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
@@ -104,7 +93,7 @@ def as_json(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
 
     docs/json.md has the fields.
     """
-    return json.dumps(_records(tables, machine), indent=1) + "\n"
+    return output.as_json(_records(tables, machine))
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Table], Mapping[str, str]], str | None]] = MappingProxyType(
@@ -155,12 +144,8 @@ def _shown(time: Measured | None, table: Table, value_form: str) -> str:
     if time.spread_seconds is None:
         number = f"{value:.10g}"  # all its digits: they were somebody's choice
     else:
-        half = time.spread_seconds * table.units_per_second
-        # To the second digit of the spread; four digits of the value at the most, three at the least.
-        decimals = 1 - math.floor(math.log10(half)) if half > 0 else 9
-        leading = math.floor(math.log10(value))
-        decimals = max(0, 2 - leading, min(decimals, 3 - leading))
-        number, spread = f"{value:.{decimals}f}", f" ± {half:.2g}"
+        number, half = value_and_spread(value, time.spread_seconds * table.units_per_second)
+        spread = f" ± {half}"
     return value_form.format(f"{number} {table.unit}") + spread + (_DOUBT_MARK if time.doubts else "")
 
 

@@ -113,11 +113,16 @@ def made_by(command: str) -> str:
     return "\n" + printed.replace("## ", "### ")
 
 
+def inert(printed: str) -> str:
+    """Without HTML: results name machines and releases, and a marker in such a name would be a command of the page."""
+    return printed.replace("<", "&lt;")
+
+
 def main() -> None:
     if sys.argv[1:] == ["--write"]:
         for page in filter(Path.is_file, PAGES):
             text = page.read_text("utf-8")
-            page.write_text(MARKERS.sub(lambda found: found[1] + made_by(found[2]) + found[3], text), "utf-8")
+            page.write_text(MARKERS.sub(lambda found: found[1] + inert(made_by(found[2])) + found[3], text), "utf-8")
     else:
         print(table(), end="")
 

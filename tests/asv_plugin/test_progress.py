@@ -46,11 +46,3 @@ def test_without_earlier_results_all_cells_weigh_the_same(tmp_path):
     estimate = progress.Estimate(tmp_path)
     estimate.add(LAYER, 2.0)
     assert estimate([MODEL, UNKNOWN]) == "2 left, about 4 s"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (600, "10 min"), (7300, "2 h 2 min"), (26400, "7 h 20 min")]
-)
-def test_durations_are_for_readers(seconds, text):
-    """Seconds, minutes or hours, whichever reads best."""
-    assert progress.duration(seconds) == text

@@ -175,3 +175,31 @@ def test_an_index_without_upload_times_is_one_line():
     """A release's place in the timeline is its date: an index that has none is named."""
     with pytest.raises(PasstimeError, match="does not say when files were uploaded"):
         index._uploads({"files": [{"filename": "fakeframe-1.0-py3-none-any.whl"}]})
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        [],
+        {"files": [{}]},
+        {"files": None},
+        {"files": [{"filename": 3}]},
+        {"files": [{"filename": "fakeframe-1.1-py3-none-any.whl", "upload-time": 3}]},
+        {"files": [{"filename": "fakeframe-1.1-py3-none-any.whl", "upload-time": "soon"}]},
+    ],
+)
+def test_an_index_that_answers_something_else_is_one_line(releases, monkeypatch, page):
+    """Whatever an index answers, nothing is written and the line says that it is no index."""
+    monkeypatch.setattr(index, "fetch", lambda *arguments: page)
+    with pytest.raises(PasstimeError, match="does not answer as one"):
+        index.update(releases, "fakeframe", pytest.fail)
+    assert releases.read_text() == MANIFEST
+
+
+def test_a_version_that_can_be_no_tag_is_no_release(monkeypatch):
+    """A version with an epoch is passed over; the others are there. What only looks like a wheel is none."""
+    names = ["fakeframe-1!2.0-py3-none-any.whl", "fakeframe-1.1-py3-none-any.whl", "../../x-1.2-py3-none-any.whl",
+             "fakeframe-1.3;touch x-py3-none-any.whl"]  # fmt: skip
+    files = [{"filename": name, "upload-time": "2020-01-01T00:00:00Z"} for name in names]
+    monkeypatch.setattr(index, "fetch", lambda *arguments: {"files": files})
+    assert [str(upload.version) for upload in index.uploads("fakeframe")] == ["1.1"]

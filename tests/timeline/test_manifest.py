@@ -90,7 +90,7 @@ def test_an_unknown_release_is_one_line_with_what_looks_alike(tmp_path, releases
         (GOOD.replace("00:00Z", "00:00"), "the date needs its time zone"),
         (GOOD.replace('version = "1"', ""), "release 1: version is missing"),
         (GOOD.replace('"1"', '"1 beta"'), "may hold letters"),
-        (GOOD + 'requirements = ["fake>=1"]', "exact pins"),
+        (GOOD + 'requirements = ["fake>=1"]', "'fake>=1' is no pin: a pin is exact"),
         (GOOD + GOOD, "fake-1 is listed twice"),
         (GOOD + GOOD.replace('"1"', '"2"').replace("2020", "2019"), "fake-2 is older than fake-1"),
         ("release = [1]", r"holds \[\[release\]\] entries and nothing else"),

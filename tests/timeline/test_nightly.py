@@ -284,7 +284,6 @@ def test_a_framework_without_a_release_names_no_python(root, address):
     [
         (NOWHERE, "Connection refused"),
         ("{address}../cuda/", "Not Found"),
-        ("no address", "unknown url type"),
     ],
 )
 def test_an_index_that_is_away_is_one_line(root, address, add, index, reason):
@@ -293,6 +292,13 @@ def test_an_index_that_is_away_is_one_line(root, address, add, index, reason):
         PasstimeError, match=rf"tinyframework/ cannot be read \(.*{reason}.*check the network, or --ind"
     ):
         add("2026-11-01", index.format(address=address))
+    assert not places.local_releases(root).exists()
+
+
+def test_an_index_that_is_no_address_is_one_line(root, add):
+    """Nothing is asked of it, and nothing is written."""
+    with pytest.raises(PasstimeError, match="'no address' is no page of wheels: its address is https:"):
+        add("2026-11-01", "no address")
     assert not places.local_releases(root).exists()
 
 
@@ -392,3 +398,32 @@ def test_what_the_command_cannot_add_is_one_line(command, arguments, reason):
     ended = command(*arguments)
     assert ended.exit_code == 1
     assert reason in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "file:///tmp/",
+        "http://mirror.example/",
+        "ftp://mirror.example/",
+        "javascript://x/",
+        "https://-oProxyCommand=x/",
+        "https://mirror.example/${HOME}/",
+        "https://mirror.example/a b/",
+    ],
+)
+def test_a_page_cannot_choose_where_from(root, said, monkeypatch, link):
+    """A link to this computer's files, or to what anybody could answer, is no nightly: nothing is written."""
+    name = f"tinyframework-2.16.0.dev20261101%2Bcpu-{TAG}-{TAG}-manylinux_2_28_x86_64.whl"
+
+    class Answer:
+        def read(self) -> bytes:
+            return f'<a href="{link}{name}">{name}</a>'.encode()
+
+        def geturl(self) -> str:
+            return "https://index.example/tinyframework/"
+
+    monkeypatch.setattr(nightly, "fetch", lambda address, accept, setting, read: read(Answer()))
+    with pytest.raises(PasstimeError):
+        nightly.add(root, "tinyframework", "2026-11-01", "https://index.example", python=HERE, announce=said.append)
+    assert not places.local_releases(root).exists()

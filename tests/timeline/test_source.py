@@ -238,5 +238,5 @@ def test_a_pin_without_a_version_is_one_line(root, tiny, monkeypatch):
     options = ["--git", str(tiny.path), "--rev", "main", "--runs-on", "3.11", "--pin", "numpy"]
     ended = CliRunner().invoke(cli.main, ["timeline", "add", "tinyframework", *options])
     assert ended.exit_code == 1
-    assert "a pin is exact, like numpy==2.0.0: numpy is not" in ended.output
+    assert "'numpy' is no pin: a pin is exact, like numpy==2.0.0" in ended.output
     assert not places.local_releases(root).exists()

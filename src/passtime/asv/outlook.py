@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from passtime.amounts import duration, gigabytes
 from passtime.asv.survey import Survey
 from passtime.errors import PasstimeError
-from passtime.results.pace import Estimate, duration
+from passtime.results.pace import Estimate
 from passtime.results.sessions import Cell
 from passtime.runtimes import room, store
 from passtime.timeline.manifest import Release
@@ -81,11 +82,11 @@ def lines(outlook: Outlook, estimate: Estimate, budget_seconds: float | None, di
     if outlook.to_install:
         peak = min(outlook.most_bytes, max(disk_bytes, store.NEEDED_BYTES))
         yield (
-            f"To install: {_names(outlook.to_install)}: up to {_gigabytes(store.NEEDED_BYTES)} each, on disk at most "
-            f"{_gigabytes(max(peak, outlook.taken_bytes))} at a time, {_gigabytes(outlook.taken_bytes)} of it now"
+            f"To install: {_names(outlook.to_install)}: up to {gigabytes(store.NEEDED_BYTES)} each, on disk at most "
+            f"{gigabytes(max(peak, outlook.taken_bytes))} at a time, {gigabytes(outlook.taken_bytes)} of it now"
         )
     if outlook.most_bytes > disk_bytes and outlook.to_install:
-        yield f"Runtimes that this sweep does not need are removed where they leave no room in {_gigabytes(disk_bytes)}"
+        yield f"Runtimes that this sweep does not need are removed where they leave no room in {gigabytes(disk_bytes)}"
     for name, reason in outlook.refused.items():
         yield room.told(name, reason)
 
@@ -93,7 +94,3 @@ def lines(outlook: Outlook, estimate: Estimate, budget_seconds: float | None, di
 def _names(releases: Sequence[Release]) -> str:
     names = ", ".join(release.name for release in releases)
     return f"{len(releases)} releases ({names})" if len(releases) > 1 else names
-
-
-def _gigabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB"

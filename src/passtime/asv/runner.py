@@ -18,12 +18,13 @@ from asv.console import log
 from asv.runner import BenchmarkResult
 from asv_runner.statistics import compute_stats, get_err
 
+from passtime.amounts import duration
 from passtime.asv import need, plan
 from passtime.asv.budget import Budget
 from passtime.asv.environment import PasstimeEnvironment
 from passtime.asv.results import KeptResults
 from passtime.catalog import requests
-from passtime.errors import PasstimeError
+from passtime.errors import PasstimeError, plain
 from passtime.results import pace as progress
 from passtime.results import stored
 from passtime.results.computer import computer, is_of_here
@@ -263,7 +264,7 @@ class _Measuring:
             self.failed += 1
             self.errcodes[cell.benchmark] = measured.errcode or 1
             if self._show_stderr:
-                log.error(measured.stderr)
+                log.error(plain(measured.stderr))
             return "failed", failure
         not_available = util.is_na(measured.result[cell.index])
         samples = measured.samples[cell.index]
@@ -274,7 +275,7 @@ class _Measuring:
         return _shown(benchmark, cell, measured), None
 
     def summary(self) -> str:
-        taken = progress.duration(time.monotonic() - self._started)
+        taken = duration(time.monotonic() - self._started)
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.measured} measured{failed}, in {taken}"
 
@@ -342,4 +343,4 @@ def _reason(failed: BenchmarkResult) -> str:
     lines = [line.strip() for line in failed.stderr.splitlines() if line.strip()]
     if not lines:
         return f"the benchmark ended with exit status {failed.errcode} and said nothing"
-    return lines[-1].removeprefix("passtime.errors.PasstimeError: ").removeprefix("asv: ")
+    return plain(lines[-1]).removeprefix("passtime.errors.PasstimeError: ").removeprefix("asv: ")

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
-from rich.console import Console
 
 from passtime import places
 from passtime.asv.commands import end_by_interrupt
 from passtime.asv.patterns import compiled
 from passtime.asv.project import Project
-from passtime.cli import formats
+from passtime.cli import formats, output
 from passtime.cli.options import Duration, machine_option
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
@@ -57,7 +56,7 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
     end_by_interrupt()
     root = places.root()
     line = between(manifest.load(root), good, bad)
-    progress = Console(stderr=True)
+    progress = output.progress()
     suite = Project(root, machine=machine).suite()
     evidence: dict[str, str] = {}
 

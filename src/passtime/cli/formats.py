@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import click
 from rich.table import Table
 from rich.text import Text
 
+from passtime.amounts import duration, percent, share, time
 from passtime.catalog.place import Place
-from passtime.cli import terminal
+from passtime.cli import output
+from passtime.errors import plain
 from passtime.measure.report import Report, Row
-from passtime.results.pace import duration
 from passtime.stats import judge
 from passtime.stats.judge import Change
+
+# Of `as_json`: raised where a field goes, or means something else. A new field raises nothing.
+SCHEMA = 1
 
 _STYLES = MappingProxyType({judge.SLOWER: "red", judge.FASTER: "green", judge.SAME: "bold", judge.CANNOT_TELL: "dim"})
 _COLUMNS = ("workload", "device", "pass", "{base}", "{other}", "change", "95 % interval", "can see", "verdict")
@@ -27,9 +29,6 @@ _TEXTS = ("workload", "device", "pass", "verdict")
 # In the place of an interval that tells nothing.
 TOO_NOISY = "too noisy to compare"
 TOO_FEW = "too few sessions to compare"
-
-# From this ratio on a change is shown as a factor.
-_FACTOR = 100.0
 
 
 def show(report: Report) -> None:
@@ -41,10 +40,10 @@ def show(report: Report) -> None:
         *cells, verdict = _cells(row)
         table.add_row(*cells, Text(verdict, _STYLES[row.verdict]))
     if report.rows:
-        terminal.show(table)
-        terminal.show(_means(report))
+        output.show(table)
+        output.show(_means(report))
     for line in _notes(report):
-        click.echo(line)
+        output.say(line)
 
 
 def markdown(report: Report) -> str:
@@ -52,15 +51,19 @@ def markdown(report: Report) -> str:
     out = io.StringIO()
     out.write(f"## {report.base} to {report.other} on {report.machine}: {report.outcome}\n\n")
     if report.rows:
-        _write_table(out, ["", *_means_headings(report)], _means_rows(report))
-        _write_table(out, _headings(report), [_cells(row) for row in _ordered(report)])
-    out.writelines(f"- {line}\n" for line in _notes(report))
+        out.write(output.markdown_table(["", *_means_headings(report)], _means_rows(report)) + "\n")
+        out.write(output.markdown_table(_headings(report), [_cells(row) for row in _ordered(report)]) + "\n")
+    out.writelines(f"- {plain(line)}\n" for line in _notes(report))
     return out.getvalue()
 
 
 def as_json(report: Report) -> str:
-    """For programs: times in seconds, changes as ratios; null for what no session tells, or what is too noisy."""
+    """For programs: times in seconds, changes as ratios; null for what no session tells, or what is too noisy.
+
+    docs/json.md has the fields.
+    """
     content = {
+        "schema": SCHEMA,
         "machine": report.machine,
         "base": report.base,
         "other": report.other,
@@ -102,7 +105,7 @@ def as_json(report: Report) -> str:
             for one in report.explanations
         ],
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return output.as_json(content)
 
 
 def _json_place(place: Place) -> dict[str, str]:
@@ -134,8 +137,8 @@ def _cells(row: Row) -> list[str]:
     change = row.change
     return [
         *row.place,
-        _time(row.base.seconds),
-        _time(row.other.seconds),
+        time(row.base.seconds),
+        time(row.other.seconds),
         percent(change.ratio),
         interval(change),
         "" if math.isinf(change.detectable) or change.is_too_wide else percent(1 + change.detectable),
@@ -155,19 +158,6 @@ def interval(change: Change) -> str:
     if change.is_too_wide:
         return TOO_FEW if change.has_too_few_pairs else TOO_NOISY
     return f"{percent(change.low)} to {percent(change.high)}"
-
-
-def percent(ratio: float) -> str:
-    """A ratio as a change: `+4.2 %`; a factor of a hundred or more as such, `250 times`."""
-    if ratio >= _FACTOR:
-        return f"{ratio:.3g} times"
-    change = (ratio - 1) * 100
-    return f"{change:+.1f} %" if abs(change) < 9.95 else f"{change:+.0f} %"
-
-
-def _time(seconds: float) -> str:
-    size, unit = next(((size, unit) for size, unit in ((1, "s"), (1e-3, "ms")) if seconds >= size), (1e-6, "µs"))
-    return f"{seconds / size:#.3g}".rstrip(".") + f" {unit}"
 
 
 def _means_headings(report: Report) -> list[str]:
@@ -221,11 +211,11 @@ def _notes(report: Report) -> Iterator[str]:
     for one in report.explanations:
         layers = ", ".join(f"{layer.place.workload} {percent(layer.change.ratio)}" for layer in one.layers)
         where = "within" if one.is_within else "not within"
-        share = f"{one.least:.0%} to {one.most:.0%}" if round(one.most, 2) else "nothing"
+        part = f"{share(one.least)} to {share(one.most)}" if round(one.most, 2) else "nothing"
         place, change = one.row.place, percent(one.row.change.ratio)
         yield (
             f"{place.workload} {place.measured_pass} ({place.device}), {change}: its "
-            f"layers account for {share} of that, which is {where} what they did: {layers}"
+            f"layers account for {part} of that, which is {where} what they did: {layers}"
         )
     for difference in report.differences:
         yield f"{difference.setting}: {difference.base}, then {difference.other} ({_passes(difference.rows)})"
@@ -251,12 +241,6 @@ def _by_reason(pairs: Sequence[tuple[str, Any]]) -> dict[str, list[Any]]:
     for reason, one in pairs:
         found.setdefault(reason, []).append(one)
     return found
-
-
-def _write_table(out: io.StringIO, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    out.write("| " + " | ".join(headings) + " |\n|" + "---|" * len(headings) + "\n")
-    out.writelines("| " + " | ".join(row) + " |\n" for row in rows)
-    out.write("\n")
 
 
 FORMATS: Mapping[str, Callable[[Report], str | None]] = MappingProxyType(

@@ -9,14 +9,13 @@ import itertools
 from collections.abc import Collection, Mapping, Sequence
 
 import click
-from rich.console import Console
 
 from passtime import places
 from passtime.asv.commands import end_by_interrupt
 from passtime.asv.project import Project
 from passtime.catalog import frameworks, sampling
 from passtime.catalog.place import Item, Place
-from passtime.cli import formats
+from passtime.cli import formats, output
 from passtime.errors import PasstimeError
 from passtime.measure.take import take
 from passtime.results import stored
@@ -69,7 +68,7 @@ def check(ctx: click.Context, name: str | None, machine_name: str | None, rounds
     machine_name = machine_name or Project(root).machine
     everything = stored.read(root, machine_name)
     reference = _reference(everything, known.get(name) if name else None, machine_name)
-    with alone.alone(Console(stderr=True).print):
+    with alone.alone(output.progress().print):
         changes = measured(reference, everything, rounds)
     for (workload, _, measured_pass), change in changes.items():
         click.echo(f"{workload} {measured_pass}: {formats.shown(change)}")
@@ -89,7 +88,7 @@ def check(ctx: click.Context, name: str | None, machine_name: str | None, rounds
 def measured(reference: Stored, everything: Sequence[Stored], rounds: int) -> dict[Place, Change]:
     """The change of each pass on the CPU from what is stored to now; each round has a worker of its own."""
     release = reference.release
-    progress = Console(stderr=True)
+    progress = output.progress()
     runtime = store.ensure(release, progress.print)
     worker = start.worker(frameworks.get(release.framework), runtime, cores.threads())
     items = [Item(name, "cpu", session) for name in WORKLOADS for session in SESSIONS]

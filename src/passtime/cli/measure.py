@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 
 from passtime import places
 from passtime.asv.commands import end_by_interrupt
 from passtime.asv.patterns import compiled
 from passtime.asv.project import Project
 from passtime.catalog import workloads
-from passtime.cli import formats
+from passtime.cli import formats, output
 from passtime.cli.options import Duration, machine_option
 from passtime.cli.verdict import EXITS
 from passtime.errors import PasstimeError
@@ -52,7 +51,7 @@ def measure(
     if base == other:
         raise PasstimeError(f"{base} against itself shows nothing: name two releases")
     pattern = compiled(bench)
-    progress = Console(stderr=True)
+    progress = output.progress()
     suite = Project(root, machine=machine).suite()
     made, failures = compare(suite, first, second, pattern, device, budget, margin / 100, progress)
     text = formats.FORMATS[form](made)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
 from passtime import places
 from passtime.asv import process as asv_process
 from passtime.catalog import frameworks, workloads
-from passtime.cli import terminal
+from passtime.cli import output
 from passtime.errors import PasstimeError
 from passtime.measure.parity import check_all
 from passtime.results.parity import Parity, Record
@@ -37,7 +36,7 @@ def parity(reference: str, follower: str, chosen: Sequence[str], device: str) ->
     root = places.root()
     known = manifest.load(root)
     releases = [known.get(name) for name in (reference, follower)]
-    progress = Console(stderr=True)
+    progress = output.progress()
     runtimes = [store.ensure(release, progress.print) for release in releases]
     record = Record(root / "results")
     table = Table(Column("workload", no_wrap=True), "parameters", "output", "output error", "gradient error", "parity")
@@ -60,7 +59,7 @@ def parity(reference: str, follower: str, chosen: Sequence[str], device: str) ->
                 said = f"{'n/a' if is_missing else 'failed'}: {found}"
                 table.add_row(name, "", "", "", "", said)
             progress.print(f"{number} of {len(names)}: {name}: {said}", highlight=False)
-    terminal.show(table)
+    output.show(table)
     if differing or failed:
         raise PasstimeError(
             f"{reference} and {follower}: {differing} workload(s) differ, {failed} could not be checked, as said above"

@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from passtime import places
 from passtime.cli import options as amounts
-from passtime.cli import terminal
+from passtime.cli import output
 from passtime.errors import PasstimeError
 from passtime.runtimes import adopt, store
 from passtime.timeline import manifest
@@ -26,7 +26,7 @@ def runtimes() -> None:
 def install(names: Sequence[str]) -> None:
     """Install releases, so that measuring starts at once later."""
     known = manifest.load(places.root())
-    made = store.ensure_all([known.get(name) for name in names], lambda line: click.echo(line, err=True))
+    made = store.ensure_all([known.get(name) for name in names], lambda line: output.say(line, err=True))
     for name, runtime in made.items():
         if isinstance(runtime, PasstimeError):
             click.echo(str(runtime), err=True)
@@ -70,7 +70,7 @@ def list_() -> None:
             f"{runtime.total_bytes / 1e9:.2f}",
             f"{runtime.own_bytes / 1e9:.2f}",
         )
-    terminal.show(table)
+    output.show(table)
     click.echo("Removing frees its own GB; the rest is in uv's cache, too, until `uv cache clean`.", err=True)
 
 

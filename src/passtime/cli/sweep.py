@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from passtime import places
+from passtime.amounts import duration
 from passtime.asv import outlook
 from passtime.asv import process as asv_process
 from passtime.asv.budget import BUDGET_VARIABLE
@@ -21,7 +22,7 @@ from passtime.asv.survey import Survey
 from passtime.cli import options as amounts
 from passtime.cli.options import machine_option
 from passtime.errors import PasstimeError
-from passtime.results.pace import Estimate, duration
+from passtime.results.pace import Estimate
 from passtime.runtimes import room
 from passtime.timeline.manifest import Release
 

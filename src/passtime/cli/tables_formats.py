@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from rich.console import Console
 from rich.table import Column
 from rich.table import Table as RichTable
+from rich.text import Text
 
-from passtime.cli import terminal
+from passtime.amounts import value_and_spread
+from passtime.cli import output
+from passtime.errors import plain
 from passtime.results import machine as machine_of_results
 from passtime.results.parity import DIFFERS, UNCHECKED
 from passtime.results.stored import Measured
@@ -44,16 +43,13 @@ def markdown(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
 
 
 def _markdown(table: Table, machine: Mapping[str, str]) -> str:
-    titles = [table.kind, "Framework", *(_TITLES[name] for name in table.passes)]
-    lines = [
-        f"## {table.device.upper()} USED --- {machine_of_results.title(table.device, machine)}",
-        f"|{'|'.join(titles)}|",
-        f"|{'|'.join([':---:'] * len(titles))}|",
-    ]
+    rows = []
     for row, is_first in _with_first(table.rows):
         cells = [_shown(time, table, "**{}**" if name in row.best else "{}") for name, time in _timed(row, table)]
-        lines.append(f"|{row.workload if is_first else ''}|{_release(row)}|{'|'.join(cells)}|")
-    return "".join(line + "\n" for line in lines)
+        rows.append([row.workload if is_first else "", _release(row), *cells])
+    heading = f"## {table.device.upper()} USED --- {plain(machine_of_results.title(table.device, machine))}\n"
+    titles = [table.kind, "Framework", *(_TITLES[name] for name in table.passes)]
+    return heading + output.markdown_table(titles, rows, rule=":---:")
 
 
 def rich(tables: Sequence[Table], machine: Mapping[str, str]) -> None:
@@ -69,28 +65,28 @@ def rich(tables: Sequence[Table], machine: Mapping[str, str]) -> None:
         for number, (row, is_first) in enumerate(_with_first(table.rows)):
             if is_first and number:
                 shown.add_section()
-            cells = [
-                _shown(time, table, "[bold]{}[/]" if name in row.best else "{}") for name, time in _timed(row, table)
-            ]
+            cells = [_bold(_shown(time, table, "{}"), name in row.best) for name, time in _timed(row, table)]
             shown.add_row(row.workload if is_first else "", _release(row), *cells)
-        terminal.show(shown)
+        output.show(shown)
     Console(highlight=False).print(_legend(tables, "{mark} {meaning}\n").strip(), markup=False)
+
+
+def _bold(shown: str, is_best: bool) -> Text:
+    """The value of the best in bold; its spread is not."""
+    return Text.assemble((shown.partition(" ±")[0], "bold" if is_best else ""), *shown.partition(" ±")[1:])
 
 
 def as_csv(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
     """A line per time, in seconds; empty where nothing was measured, n/a where it cannot be."""
-    written = io.StringIO()
-    records = _records(tables, machine)
-    writer = csv.DictWriter(written, list(records[0]) if records else [], lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        writer.writerow({**record, "doubts": "; ".join(record["doubts"])})
-    return written.getvalue()
+    return output.as_csv([{**one, "doubts": "; ".join(one["doubts"])} for one in _records(tables, machine)])
 
 
 def as_json(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
-    """A list of the records that CSV has as lines; null where nothing was measured, "n/a" where it cannot be."""
-    return json.dumps(_records(tables, machine), indent=1) + "\n"
+    """A list of the records that CSV has as lines; null where nothing was measured, "n/a" where it cannot be.
+
+    docs/json.md has the fields.
+    """
+    return output.as_json(_records(tables, machine))
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Table], Mapping[str, str]], str | None]] = MappingProxyType(
@@ -141,12 +137,8 @@ def _shown(time: Measured | None, table: Table, value_form: str) -> str:
     if time.spread_seconds is None:
         number = f"{value:.10g}"  # all its digits: they were somebody's choice
     else:
-        half = time.spread_seconds * table.units_per_second
-        # To the second digit of the spread; four digits of the value at the most, three at the least.
-        decimals = 1 - math.floor(math.log10(half)) if half > 0 else 9
-        leading = math.floor(math.log10(value))
-        decimals = max(0, 2 - leading, min(decimals, 3 - leading))
-        number, spread = f"{value:.{decimals}f}", f" ± {half:.2g}"
+        number, half = value_and_spread(value, time.spread_seconds * table.units_per_second)
+        spread = f" ± {half}"
     return value_form.format(f"{number} {table.unit}") + spread + (_DOUBT_MARK if time.doubts else "")
 
 

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from passtime import places
 from passtime.catalog import frameworks
-from passtime.cli import terminal
+from passtime.cli import output
 from passtime.errors import PasstimeError
 from passtime.timeline import index, local, manifest, nightly, repository, source
 from passtime.timeline.manifest import Release
@@ -43,7 +43,7 @@ def list_(branch: str | None) -> None:
             pins = ", ".join(pin for pin in release.requirements if not pin.startswith(own))
             there = "its own" if release.interpreter else "yes" if release.name in installed else ""
             table.add_row(release.name, f"{release.date:%Y-%m-%d}", release.branch, release.runs_on, pins, there)
-    terminal.show(table)
+    output.show(table)
 
 
 @timeline.command("new")
@@ -83,7 +83,7 @@ def update(framework: str | None) -> None:
     added = [
         name
         for one in ([framework] if framework else index.frameworks(path))
-        for name in index.update(path, one, lambda line: click.echo(line, err=True))
+        for name in index.update(path, one, lambda line: output.say(line, err=True))
     ]
     _build()
     click.echo(f"added {', '.join(added)}" if added else "nothing new")
@@ -134,10 +134,8 @@ def add(
     if repository is not None:
         if revisions is None or runs_on is None or name is not None:
             raise PasstimeError("commits take --rev and --runs-on, and are called by their hashes: no --name")
-        if bad := [pin for pin in pins if "==" not in pin and manifest.AT not in pin]:
-            raise PasstimeError(f"a pin is exact, like numpy==2.0.0: {', '.join(bad)} is not")
         added = source.add(root, framework, repository, revisions, runs_on, pins, every, merges,
-                           lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
+                           lambda line: output.say(line, err=True), is_shipped)  # fmt: skip
     elif days:
         if name is not None:
             raise PasstimeError("nightlies are called by their versions: no --name")
@@ -167,7 +165,7 @@ def _add_nightlies(
     if index_of_nightlies is None:
         raise PasstimeError(f"passtime knows of no nightlies of {framework}: name their index by --index")
     return nightly.add(root, framework, days, index_of_nightlies, known.companions, runs_on,
-                       lambda line: click.echo(line, err=True), is_shipped)  # fmt: skip
+                       lambda line: output.say(line, err=True), is_shipped)  # fmt: skip
 
 
 def _build() -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from passtime.amounts import percent
 from passtime.catalog import frameworks, requests, sampling
 from passtime.catalog.place import Item, Place
 from passtime.errors import PasstimeError
@@ -166,11 +167,8 @@ def _measure(
         campaign.firsts[item] = firsts
     for step in _shown(campaign, campaign.run(take_session, renew, budget_seconds), budget_seconds, progress):
         for (item, measured_pass), (verdict, change) in step.settled.items():
-            percent = (change.ratio - 1) * 100
-            progress.print(
-                f"{item.workload} {measured_pass} on {item.device}: {verdict}, {percent:+.1f} %, {step.pairs} pairs",
-                highlight=False,
-            )
+            place = f"{item.workload} {measured_pass} on {item.device}"
+            progress.print(f"{place}: {verdict}, {percent(change.ratio)}, {step.pairs} pairs", highlight=False)
     return failures
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from passtime.amounts import duration
 from passtime.results.sessions import Cell
 
 _FRAMEWORK = "provenance.framework"
@@ -65,11 +66,3 @@ class Estimate:
 
     def _weight(self, cell: Cell) -> float:
         return self._weights.get((cell.benchmark, cell.params), self._typical)
-
-
-def duration(seconds: float) -> str:
-    """Seconds for a reader: `40 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -63,7 +63,7 @@ def plain(source: str) -> str:
     """A parameter as it is given, from asv's Python source of it."""
     try:
         return str(ast.literal_eval(source))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return source
 
 

@@ -28,7 +28,8 @@ from passtime import uv
 from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import interpreters
-from passtime.timeline.manifest import AT, GIT, Release
+from passtime.timeline.manifest import Release
+from passtime.timeline.pins import AT, GIT
 
 Announce = Callable[[str], None]
 

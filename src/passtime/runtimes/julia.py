@@ -14,7 +14,8 @@ from pathlib import Path
 from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes import install
-from passtime.timeline.manifest import AT, GIT, Release
+from passtime.timeline.manifest import Release
+from passtime.timeline.pins import AT, GIT
 
 JULIA_VARIABLE = "PASSTIME_JULIA"
 

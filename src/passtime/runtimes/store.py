@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from passtime import places, uv
+from passtime.amounts import duration, gigabytes
 from passtime.errors import PasstimeError
 from passtime.runtimes import install, interpreters, julia
 from passtime.runtimes.install import has_gpu as has_gpu
@@ -222,7 +223,7 @@ def _install(release: Release, announce: Callable[[str], None], lock: int, timeo
     _remove_leftovers(folder)
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < NEEDED_BYTES:
-        announce(f"only {free_bytes / 1e9:.1f} GB are free in {folder}; a release takes up to 6 GB")
+        announce(f"only {gigabytes(free_bytes)} are free in {folder}; a release takes up to 6 GB")
     logs = places.home() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{release.name}.log"
@@ -240,7 +241,7 @@ def _install(release: Release, announce: Callable[[str], None], lock: int, timeo
     runtime = _recorded(release.name, path, record)
     if release.julia is not None:
         julia.settle(release, runtime.interpreter, runtime.environment, attempt)
-    announce(f"Installed {release.name} in {time.monotonic() - start:.0f} s")
+    announce(f"Installed {release.name} in {duration(time.monotonic() - start)}")
     return runtime
 
 

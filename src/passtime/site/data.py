@@ -4,7 +4,8 @@
     data/MACHINE/releases/RELEASE.json       all that a release has there, for tables and upgrades
     data/MACHINE/workloads/WORKLOAD.json     all releases of a workload there, for its history
 
-So a page loads a file for each release or workload that it shows, however many others there are.
+So a page loads a file for each release or workload that it shows, however many others there are. docs/json.md has all
+fields.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ from passtime.timeline import repository
 from passtime.timeline.manifest import Release
 
 FOLDER = "data"
+
+# Of all these files: raised where a field goes, or means something else. A new field raises nothing.
+SCHEMA = 1
 
 # So many steps in the reciprocal of the degrees of freedom; between them the page takes a straight line.
 _QUANTILES = 200
@@ -100,7 +104,7 @@ def _write_machine(root: Path, html: Path, name: str) -> tuple[dict[str, Any], l
             content["means_in_turn"] = _nested(means[release])
         _write(folder / "releases" / f"{release}.json", content)
     for workload, history in _histories(rows):
-        _write(folder / "workloads" / f"{workload.replace('/', _SLASH)}.json", history)
+        _write(folder / "workloads" / f"{workload.replace('/', _SLASH)}.json", {"times": history})
     looks = {row["look"] for changes in in_turn.values() for row in changes.values()}
     return _machine(root, name, measured), [one.release for one in measured], looks
 
@@ -224,6 +228,6 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _write(path: Path, content: object) -> None:
+def _write(path: Path, content: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, separators=(",", ":"), allow_nan=False), "utf-8")
+    path.write_text(json.dumps({"schema": SCHEMA, **content}, separators=(",", ":"), allow_nan=False), "utf-8")

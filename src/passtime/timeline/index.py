@@ -89,8 +89,17 @@ def frameworks(path: Path) -> list[str]:
 
 
 def uploads(package: str) -> list[Upload]:
-    """The final versions of a package that have wheels for Linux on x86-64, or for any machine."""
-    return _uploads(fetch(f"{_index()}/{package}/", _JSON, INDEX_VARIABLE, json.load))
+    """The final versions of a package that have wheels for Linux on x86-64, or for any machine.
+
+    Raises PasstimeError where the index cannot be read, or does not say when files were uploaded.
+    """
+    page = fetch(f"{_index()}/{package}/", _JSON, INDEX_VARIABLE, json.load)
+    try:
+        return _uploads(page)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise PasstimeError(
+            f"the package index at {_index()} does not answer as one (PEP 691): take another by {INDEX_VARIABLE}"
+        ) from None
 
 
 def fetch(address: str, accept: str, setting: str, read: Callable[[http.client.HTTPResponse], _Content]) -> _Content:
@@ -131,7 +140,8 @@ def _uploads(page: Mapping[str, Any]) -> list[Upload]:
             _, version, _, _ = parse_wheel_filename(file["filename"])
         except InvalidWheelFilename:
             continue
-        if version.is_prerelease or version.local:
+        # A version with an epoch, 1!2.0, can be no tag.
+        if version.is_prerelease or version.local or not manifest.NAME.fullmatch(str(version)):
             continue
         if "upload-time" not in file:
             raise PasstimeError(f"the package index at {_index()} does not say when files were uploaded: take another")

@@ -20,6 +20,7 @@ from passtime import places
 from passtime.errors import PasstimeError
 from passtime.timeline import entries, manifest
 from passtime.timeline.manifest import Release
+from passtime.timeline.pins import AT, check_pin
 
 _CPYTHON = re.compile(r"cp(\d)(\d+)")
 
@@ -54,7 +55,8 @@ def add_wheels(root: Path, framework: str, wheels: Sequence[str], name: str, pyt
     """Writes a release that is installed from wheels, files or addresses: the framework's, and what goes with it.
 
     `python` is the version that it runs on, by default the one that the framework's wheel was built for. Raises
-    PasstimeError for what is no wheel, for a file that is not there, and where none is the framework's.
+    PasstimeError for what is no wheel, for a file that is not there, for an address or a `python` that is none, and
+    where no wheel is the framework's.
     """
     check_name(name)
     parsed = [_wheel(wheel) for wheel in wheels]
@@ -65,8 +67,11 @@ def add_wheels(root: Path, framework: str, wheels: Sequence[str], name: str, pyt
         found = {cpython(tag.interpreter) for tag in by_package[framework][1]}
         if len(found) != 1 or None in found:
             raise PasstimeError(f"{framework}'s wheel runs on more than one Python: say which by --runs-on")
-        (python,) = found
-    pins = tuple(f"{package}{manifest.AT}{address}" for package, (address, _) in by_package.items())
+        python = str(*found)
+    pins = tuple(f"{package}{AT}{address}" for package, (address, _) in by_package.items())
+    for pin in pins:
+        check_pin(pin)
+    manifest.check_language(python, "--runs-on")
     return add_once(root, Release(framework, name, _now(), own_branch(framework), python, requirements=pins))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from passtime import places
 from passtime.errors import PasstimeError
+from passtime.timeline import pins
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,9 +30,9 @@ _OPTIONAL = {
     **{"repository": str, "revision": str},
 }
 
-# A pin is a version on an index, or, after this, the address of a wheel or of a revision in a git repository.
-AT = " @ "
-GIT = "git+"
+# Of a Python or a Julia: a part of a path, and of a command line.
+_LANGUAGE = re.compile(r"\d+(\.\d+){1,2}", re.ASCII)
+_HASH = re.compile("[0-9a-f]{6,64}")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Release:
     @property
     def is_built(self) -> bool:
         """Whether a pin is a source tree, which its installer builds."""
-        return any(pin.partition(AT)[2].startswith(GIT) for pin in self.requirements)
+        return any(pin.partition(pins.AT)[2].startswith(pins.GIT) for pin in self.requirements)
 
     @property
     def name(self) -> str:
@@ -168,8 +169,7 @@ def _release(entry: Mapping[str, Any], place: str) -> Release:
             raise PasstimeError(f"{place}: {key} {entry[key]!r} may hold {NAME_RULE}")
     if "python" in entry and "julia" in entry:
         raise PasstimeError(f"{place}: a runtime has a python or a julia, not both")
-    if not all(isinstance(pin, str) and ("==" in pin or AT in pin) for pin in entry.get("requirements", [])):
-        raise PasstimeError(f"{place}: requirements are exact pins such as torch==2.14.1, or torch{AT}ADDRESS")
+    _check_source(entry, place)
     if entry["date"].tzinfo is None:
         raise PasstimeError(f"{place}: the date needs its time zone, like 2026-09-30T17:44:37Z")
     return Release(
@@ -185,6 +185,33 @@ def _release(entry: Mapping[str, Any], place: str) -> Release:
         repository=entry.get("repository"),
         revision=entry.get("revision"),
     )
+
+
+def _check_source(entry: Mapping[str, Any], place: str) -> None:
+    """Raises PasstimeError for a value that an installer, git or the system would take for something else."""
+    for key in ("python", "julia"):
+        if key in entry:
+            check_language(entry[key], f"{place}: {key}")
+    interpreter = entry.get("interpreter", "/")
+    if not Path(interpreter).is_absolute() or not interpreter.isprintable():
+        raise PasstimeError(f"{place}: interpreter {interpreter!r} is no path from the root")
+    if not _HASH.fullmatch(entry.get("revision", "0" * 40)):
+        raise PasstimeError(f"{place}: revision {entry['revision']!r} is no commit's hash")
+    try:
+        for pin in entry.get("requirements", ()):
+            pins.check_pin(str(pin))
+        if "find_links" in entry:
+            pins.check_page(entry["find_links"])
+        if "repository" in entry:
+            pins.check_repository(entry["repository"])
+    except PasstimeError as error:
+        raise PasstimeError(f"{place}: {error}") from None
+
+
+def check_language(version: str, what: str) -> None:
+    """Raises PasstimeError unless this is the version of a Python or a Julia, like 3.11."""
+    if not _LANGUAGE.fullmatch(version):
+        raise PasstimeError(f"{what} {version!r} is no version like 3.11")
 
 
 def _check_order(releases: list[Release]) -> None:

@@ -26,6 +26,7 @@ from passtime.errors import PasstimeError
 from passtime.timeline import local, manifest
 from passtime.timeline.index import fetch
 from passtime.timeline.manifest import Release
+from passtime.timeline.pins import AT, check_page, check_pin
 
 INDEX_VARIABLE = "PASSTIME_NIGHTLY_INDEX"
 _SETTING = f"--index and {INDEX_VARIABLE}"
@@ -56,6 +57,7 @@ def add(
     nothing of these days, and for nightlies older than what the branch has: it is append-only. `is_shipped` writes them
     to the shipped releases, not to the checkout's own.
     """
+    check_page(address)
     asked = list(_each(days))
     known = manifest.load(root)
     branch = f"{framework}-nightly"
@@ -69,6 +71,7 @@ def add(
         raise PasstimeError(
             f"{framework} has no release whose Python its nightlies could run on: name one by --runs-on"
         )
+    manifest.check_language(python, "--runs-on")
     index = _Index(address.rstrip("/"), python)
     builds = index.of_days(framework, lacking)
     missing = [day for day in lacking if day not in builds]
@@ -89,7 +92,9 @@ def add(
         except LookupError as error:
             announce(f"{framework}-{version} is left out: {error.args[0]}")
             continue
-        requirements = (*(f"{name}{manifest.AT}{one.address}" for name, one in wheels), *others)
+        requirements = (*(f"{name}{AT}{one.address}" for name, one in wheels), *others)
+        for pin in requirements:
+            check_pin(pin)  # what an index links to may be anything
         at = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
         releases.append(Release(framework, version, at, branch, python, requirements=requirements))
     return local.extend(root, releases, is_shipped)
@@ -223,6 +228,8 @@ def _read_page(answer: http.client.HTTPResponse) -> list[_Wheel]:
     wheels = []
     for link in links.found:
         address = urljoin(answer.geturl(), link.get("href") or "")
+        if address.startswith("file:") and not answer.geturl().startswith("file:"):
+            continue  # a server has no say in which of this computer's files are installed
         try:
             package, version, tags = local.parse_wheel(address)
         except InvalidWheelFilename:

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,7 @@ from passtime.timeline.manifest import Manifest, Release
 
 IDENTITY = "release.json"
 _COMMITTER = "passtime <passtime@localhost>"
+_HASH = re.compile("[0-9a-f]{8,64}")
 _FINGERPRINT = "passtime-fingerprint"
 
 
@@ -72,7 +74,12 @@ def commit_of(path: Path, name: str) -> str:
 
 
 def release_name(path: Path, commit: str) -> str:
-    """The name of the release that a commit stands for. Raises PasstimeError when it stands for none."""
+    """The name of the release that a commit stands for. Raises PasstimeError when it stands for none.
+
+    The hash may come from a file of results: what is none reaches git neither as an option nor as another object.
+    """
+    if not _HASH.fullmatch(commit):
+        raise PasstimeError(f"{commit!r} is no commit of the timeline")
     identity = json.loads(_git(path, "show", f"{commit}:{IDENTITY}"))
     return f"{identity['framework']}-{identity['version']}"
 

@@ -14,6 +14,7 @@ from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.timeline import local, manifest
 from passtime.timeline.manifest import Release
+from passtime.timeline.pins import AT, GIT, check_pin, check_repository
 
 # As many digits as git shows of a hash in a large repository.
 _DIGITS = 12
@@ -38,10 +39,14 @@ def add(
     Those on the first line of parents alone, or of these the merges, or every so many. What is there already is left
     as it is. Each runs on that version of the framework's language, with `pins` beside it. Gives those that were
     appended, oldest first. Raises PasstimeError where git cannot read the repository or the range, and for commits
-    older than what the branch has: it is append-only. `is_shipped` writes them to the shipped releases, not to the
-    checkout's own.
+    older than what the branch has: it is append-only; and for an address, a version or a pin that is none.
+    `is_shipped` writes them to the shipped releases, not to the checkout's own.
     """
     address = repository if "://" in repository else Path(repository).expanduser().resolve().as_uri()
+    check_repository(address)
+    manifest.check_language(runs_on, "--runs-on")
+    for pin in pins:
+        check_pin(pin)
     clone = _clone(address, announce)
     listed = list(_commits(clone, revisions, only_merges))
     if not listed:
@@ -59,7 +64,7 @@ def add(
                 branch=f"{framework}-main",
                 python=language.get("python"),
                 julia=language.get("julia"),
-                requirements=(f"{known.package}{manifest.AT}{manifest.GIT}{address}@{revision}", *pins),
+                requirements=(f"{known.package}{AT}{GIT}{address}@{revision}", *pins),
                 repository=address,
                 revision=revision,
             )
@@ -87,7 +92,9 @@ def _commits(clone: Path, revisions: str, only_merges: bool) -> Iterator[tuple[s
     if not _RANGE.fullmatch(revisions):
         raise PasstimeError(f"{revisions!r} is no range of revisions: write A..B")
     merges = ["--merges"] if only_merges else []
-    lines = _git(clone, "log", "--first-parent", "--reverse", *merges, "--format=%H %ct", revisions, "--").splitlines()
+    lines = _git(
+        clone, "log", "--first-parent", "--reverse", *merges, "--format=%H %ct", "--end-of-options", revisions, "--"
+    ).splitlines()
     for revision, seconds in (line.split() for line in lines):
         yield revision, datetime.fromtimestamp(int(seconds), timezone.utc)
 

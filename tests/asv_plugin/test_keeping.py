@@ -335,9 +335,9 @@ def test_interleaved_rounds_take_a_worker_each(project):
     (project.root / "counting.py").write_text(
         "from passtime.worker.driver import supervisor\n"
         "start = supervisor.Worker._await_hello\n"
-        "def counted(worker):\n"
+        "def counted(worker, *given):\n"
         "    print('\\nstarted', worker.name, flush=True)\n"
-        "    return start(worker)\n"
+        "    return start(worker, *given)\n"
         "supervisor.Worker._await_hello = counted\n",
         "utf-8",
     )

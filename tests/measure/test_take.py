@@ -17,8 +17,7 @@ ITEM = take.Item("dense", "gpu", "training")
 def answering(monkeypatch, memory_kind):
     """A worker that times every pass, and has an error of that kind for memory."""
 
-    def ask(address, fields, timeout_seconds):
-        assert timeout_seconds > 0
+    def ask(address, fields):
         if fields["request"] == "memory":
             raise client.WorkerError(memory_kind, "no")
         return {"pass": fields["pass"], "elapsed_seconds": [1.0]}
@@ -46,5 +45,5 @@ def test_a_worker_that_does_not_answer_is_waited_for_so_long(tmp_path):
         listener.bind(str(tmp_path / "s"))
         listener.listen()
         fields = {"request": "sample", "pass": "total", "workload": "dense", "device": "cpu"}
-        with pytest.raises(client.WorkerError, match="sample total of dense on cpu did not end within 0 s"):
+        with pytest.raises(client.WorkerError, match=r"sample total of dense on cpu did not end within 0\.01 s"):
             client.ask(tmp_path / "s", fields, timeout_seconds=0.01)

@@ -59,14 +59,14 @@ screenshot: $(READY) ## picture html/'s first page for the README
 	@$(BIN)/python docs/make_screenshot.py
 
 # On all cores. Without byte code every process of a test would compile passtime anew, and tests start hundreds.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n auto
 test check: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(READY) ## run all tests; the first run downloads two torch releases
 	@$(PYTEST)
 
 check: $(READY) ## lint, types, and the tests that download nothing
-	@$(MAKE) --no-print-directory --jobs 2 lint types
+	@$(MAKE) --no-print-directory --jobs=2 lint types
 	@$(PYTEST) -m "not real"
 
 lint: $(READY)

@@ -1,9 +1,10 @@
-"""What holds for all tests: signals reach what they start, and how `make test` shares them out among processes."""
+"""What holds for all tests: signals reach what they start, and `make test` shares them out among processes."""
 
 from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,22 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # More make no difference: they would wait for the longest test, and each makes shared fixtures anew.
 MOST_PROCESSES = 8
 
-# Fixtures that take seconds to make. The tests of a file that need one run in one process.
-SHARED = {"measured", "any_julia"}
+# The tests of such a group run in one process, in their order; all others one by one in whichever process is free.
+GROUPS = {
+    # They share a browser and two sites, which take seconds to make.
+    "published": ("tests/published/",),
+    "asv's reading": ("tests/asv_plugin/test_reading.py",),
+    # They share the user's runtimes, and run frameworks on all cores: never two of those that are `real` at once.
+    "real": (
+        *("tests/runtimes/test_real_julia.py", "tests/runtimes/test_store.py"),
+        *("tests/worker/test_flux.py", "tests/worker/test_tinygrad.py", "tests/worker/test_torch.py"),
+    ),
+}
+
+
+def _group(nodeid: str) -> str:
+    """The group that a test is in; of a group of its own, the test."""
+    return next((name for name, places in GROUPS.items() if nodeid.startswith(places)), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -24,19 +39,21 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(len(os.sched_getaffinity(0)) + 1, MOST_PROCESSES)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Shares tests out by group, the largest group first."""
+    from xdist.scheduler import LoadScopeScheduling  # here, since it is only there where tests are shared out
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with one group run in one process; all others go one by one to whichever process is free."""
-    for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
-    # The longest first, so that no process is left with one when the others are done.
+    """The longest tests first, so that no process is left with one when the others are done."""
+    alone = [item.nodeid for item in items if item.get_closest_marker("real") and _group(item.nodeid) != "real"]
+    if alone:
+        raise pytest.UsageError(f"tests/conftest.py has no group for the files of these real tests: {alone}")
     items.sort(key=lambda item: "test_a_table_is_what_its_command_prints" not in item.name)
-
-
-def _group(item: pytest.Item) -> str | None:
-    if item.get_closest_marker("real"):
-        return "real"  # they share the user's runtimes, and time frameworks: never two at once
-    if item.path.parent.name == "published":
-        return "published"  # they share a browser and two sites
-    return item.path.stem if SHARED & set(getattr(item, "fixturenames", ())) else None

@@ -65,6 +65,7 @@ def tool(request, monkeypatch) -> Iterator[str]:
         folders = [folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("uv", path=folder)]
         monkeypatch.setitem(sys.modules, "uv", None)
         monkeypatch.setenv("PATH", os.pathsep.join(folders))
+        monkeypatch.setenv("VIRTUALENV_SYMLINK_APP_DATA", "1")  # or every test would compile a pip of its own
         uv.find.cache_clear()
         assert uv.find() is None
     elif uv.find() is None:

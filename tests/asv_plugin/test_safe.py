@@ -21,7 +21,7 @@ QUICK = ("-a", "rounds=1")
 def test_a_second_run_waits_for_the_first_one(project, sessions):
     """Of two `asv run` in one checkout the second one says which process it waits for; both leave their results."""
     first = project.start("run", "fake-1.0", "-b", FORWARD, *QUICK, **{adapter.MISHAPS: '{"resnet18": "hang"}'})
-    await_session(sessions, "resnet18")
+    await_session(sessions, "resnet18", first.pid)
     second = project.start("run", "fake-1.0", "-b", "Net.time_inference", *QUICK, **{adapter.PASSES: ""})
     assert second.stderr is not None
     waiting = next(text for text in second.stderr if text.startswith("Waiting"))

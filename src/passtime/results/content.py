@@ -112,7 +112,7 @@ class Content:
             is_quick = any(QUICK in line for line in lines)
             if (value is not None and math.isnan(value)) or (is_quick and not was_quick):
                 return False
-            if was_quick or was_imported:
+            if was_imported or (was_quick and not is_quick):
                 there, stored = [], Value(None)
         kept = list(zip(there, lines_of.split(stored.samples or (), there), strict=True)) if there else []
         if stored.samples and not there:  # of a time when sessions were not recorded

@@ -75,7 +75,7 @@ lint: $(READY)
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/zizmor --offline --quiet .github/workflows
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(BIN)/shellcheck --severity=warning $(filter-out %.py,$(wildcard .github/scripts/* .ci/*))
+	@$(BIN)/shellcheck --severity=warning $(filter-out %.py %/__pycache__,$(wildcard .github/scripts/* .ci/*))
 
 types: $(READY)
 	@$(BIN)/mypy

@@ -13,9 +13,14 @@ function quantile(freedom, table) {
   return table[below] + (place - below) * (table[above] - table[below]);
 }
 
-/** What was published of two releases' sessions that were measured in turn, or undefined: the ratio, its logarithm's error. */
+/** What was published of two releases' sessions that were measured in turn, or undefined: the ratio with its interval. */
 export function inTurn(base, other, workload, device, pass) {
   return other.in_turn?.[base.release]?.[workload]?.[device]?.[pass];
+}
+
+/** What was published of the mean over such ratios of a kind, models or layers, or undefined. */
+export function meanInTurn(base, other, device, kind, pass) {
+  return other.means_in_turn?.[base.release]?.[device]?.[kind]?.[pass];
 }
 
 /**
@@ -24,38 +29,44 @@ export function inTurn(base, other, workload, device, pass) {
  */
 function change({ base, other, turn }) {
   if (turn) return { ...turn, log: Math.log(turn.ratio) };
-  const log = Math.log(other.seconds / base.seconds);
+  const [one, two] = [base, other].map(({ typical_seconds, seconds }) => typical_seconds ?? seconds);
+  const log = Math.log(two / one);
   if (!base.error || !other.error) return { log };
   return { log, error: Math.hypot(base.error, other.error), freedom: Math.min(base.freedom, other.freedom) };
 }
 
 /** The times' ratio with its interval, from the errors of both logarithms or from what was measured `turn` by turn. */
 export function ratio(base, other, turn, index) {
-  return combined([{ base, other, turn }], index);
+  return combined([{ base, other, turn }], index, turn);
 }
 
 /**
- * The geometric mean of several pairs' ratios, with its interval. Pairs are independent of each other, so Welch's degrees
- * of freedom are theirs. Sessions in turn are looked at while they are taken, which their quantiles pay for: the widest.
+ * The geometric mean of several pairs' ratios, with its interval and the least margin at which it is the same. Where all
+ * were measured in turn, it is what was `published`. Otherwise they may all err together, since they share workers and
+ * minutes, and the mean as much as they do on average. Looks at sessions that are taken in turn cost the widest interval.
  */
-export function combined(pairs, { quantiles, looks }) {
+export function combined(pairs, { quantiles, looks, inner }, published) {
   if (!pairs.length) return null;
+  if (published && pairs.every(({ turn }) => turn) && (published.rows ?? 1) === pairs.length) {
+    const { ratio, low, high, margin } = published;
+    return { value: ratio, low, high, margin };
+  }
   const changes = pairs.map(change);
-  const sum = (value) => changes.reduce((total, one) => total + value(one), 0);
-  const mean = sum(({ log }) => log) / changes.length;
-  if (changes.some(({ error }) => error === undefined)) return { value: Math.exp(mean), low: null, high: null };
-  const variance = sum(({ error }) => error ** 2);
-  const freedom = variance ? variance ** 2 / sum(({ error, freedom }) => error ** 4 / freedom) : 1;
+  const mean = (value) => changes.reduce((total, one) => total + value(one), 0) / changes.length;
+  const log = mean(({ log }) => log);
+  if (changes.some(({ error }) => error === undefined)) return { value: Math.exp(log), low: null, high: null, margin: null };
+  const error = mean(({ error }) => error);
+  const freedom = Math.min(...changes.map(({ freedom }) => freedom));
   const look = Math.min(...changes.map(({ look }) => look ?? Infinity));
-  const half = (quantile(freedom, looks[look] ?? quantiles) * Math.sqrt(variance)) / changes.length;
-  return { value: Math.exp(mean), low: Math.exp(mean - half), high: Math.exp(mean + half) };
+  const [half, innerHalf] = [{ quantiles, looks }, inner].map(({ quantiles, looks }) => quantile(freedom, looks[look] ?? quantiles) * error);
+  return { value: Math.exp(log), low: Math.exp(log - half), high: Math.exp(log + half), margin: Math.exp(Math.abs(log) + innerHalf) - 1 };
 }
 
-/** What the interval says: "slower", "faster", "same" where all of it is within the margin, or "cannot tell". */
-export function reading({ low, high }) {
+/** What `passtime verdict` says of a row alone: "slower", "faster", "same" or "cannot tell". */
+export function reading({ low, high, margin }) {
   if (low === null) return "cannot tell";
   if (low > 1 || high < 1) return low > 1 ? "slower" : "faster";
-  return low > 1 / (1 + MARGIN) && high < 1 + MARGIN ? "same" : "cannot tell";
+  return margin < MARGIN ? "same" : "cannot tell";
 }
 
 /** Whether that is a change. */

@@ -35,4 +35,4 @@ export const index = () => load("index.json");
 export const release = (machine, name) => load(`${machine}/releases/${encodeURIComponent(name)}.json`);
 
 /** All releases' times of a workload on a machine: {device: {pass: {release: time}}}. */
-export const workload = (machine, name) => load(`${machine}/workloads/${name.replace("/", "-")}.json`);
+export const workload = async (machine, name) => (await load(`${machine}/workloads/${name.replace("/", "-")}.json`)).times;

@@ -18,8 +18,23 @@ export function timeWithSpread(measured) {
 
 export const ratio = (value) => `${digits(value, 3)}×`;
 
-/** A ratio as a change: "+4.2 %". */
+// From this factor between a ratio and an end of its interval on, the interval tells nothing; as passtime verdict has it.
+const TOO_WIDE = 10;
+export const TOO_NOISY = "too noisy to compare";
+
+/** Whether an interval holds 1 and is too wide to tell anything. */
+export function isTooWide({ value, low, high }) {
+  return low !== null && low <= 1 && high >= 1 && Math.max(high / value, value / low) > TOO_WIDE;
+}
+
+/** An interval by its ends, written as `text` writes a ratio, or why there is none to be read. */
+export function interval(found, text) {
+  return isTooWide(found) ? TOO_NOISY : `${text(found.low)} to ${text(found.high)}`;
+}
+
+/** A ratio as a change: "+4.2 %"; a factor of a hundred or more as such, "250 times". */
 export function change(value) {
+  if (value >= 100) return `${Number(value.toPrecision(3))} times`;
   const percent = (value - 1) * 100;
   const text = Math.abs(percent) < 9.95 ? Math.abs(percent).toFixed(1) : Math.abs(percent).toFixed(0);
   return `${percent < 0 && Number(text) !== 0 ? "−" : "+"}${text} %`;

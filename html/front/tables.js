@@ -1,7 +1,7 @@
 // The two tables, models and layers, a row for each release: as in the tables that passtime grew from.
 
 import * as address from "./address.js";
-import { colour, combined, inTurn, LEVEL, ratio, workDiffers } from "./compare.js";
+import { colour, combined, inTurn, LEVEL, meanInTurn, ratio, workDiffers } from "./compare.js";
 import * as data from "./data.js";
 import { choice, make, named, Notes, sorter } from "./elements.js";
 import { exports } from "./export.js";
@@ -84,7 +84,7 @@ function table(title, workloads, view) {
     elements: [
       make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
         make("table", { class: "times" }, make("caption", {}, `${title}: time, and its ratio to ${base.release}’s`), head, body,
-          there.length > 1 ? means(there, view) : null)),
+          there.length > 1 ? means(there, title.toLowerCase(), view) : null)),
       notes.list(),
     ].filter(Boolean),
     records: ordered.flatMap((one) => one.cells.map((cell) => record(one, cell))),
@@ -120,12 +120,12 @@ function cellsOf({ time, ratio, isBest }, { care }, notes) {
   ];
 }
 
-function interval({ low, high }) {
-  return low === null ? "no samples are stored: its interval is not known" : `${numbers.ratio(low)} to ${numbers.ratio(high)} (${LEVEL})`;
+function interval(found) {
+  return found.low === null ? "no samples are stored: its interval is not known" : `${numbers.interval(found, numbers.ratio)} (${LEVEL})`;
 }
 
 /** The geometric mean of each release's ratios, over the workloads that both have and that are known to be the same work. */
-function means(workloads, { device, index, releases, base, frameworks }) {
+function means(workloads, kind, { device, index, releases, base, frameworks }) {
   return make("tfoot", {}, releases.filter((release) => release !== base).map((release) => {
     const same = workloads.filter((workload) => !workDiffers(base, release, workload, device, frameworks));
     return make("tr", {},
@@ -138,7 +138,7 @@ function means(workloads, { device, index, releases, base, frameworks }) {
             turn: inTurn(base, release, workload, device, pass),
           }))
           .filter(({ base, other }) => base?.seconds && other?.seconds);
-        const mean = combined(pairs, index);
+        const mean = combined(pairs, index, meanInTurn(base, release, device, kind, pass));
         return mean
           ? [make("td", { class: "number of" }, `of ${pairs.length}`),
              make("td", { class: `number ratio ${colour(mean.value)}`, title: interval(mean) }, numbers.ratio(mean.value))]
@@ -154,14 +154,15 @@ function sorted(rows, { key, descending }) {
 }
 
 function record({ workload, release, care }, { pass, time, ratio }) {
+  const end = (value) => (value && !numbers.isTooWide(ratio) ? Number(value.toPrecision(5)) : null);
   return {
     workload, release, pass,
     seconds: time ? time.seconds ?? "n/a" : null,
     lower_quartile_seconds: time?.quartiles?.[0] ?? null,
     upper_quartile_seconds: time?.quartiles?.[1] ?? null,
     ratio: ratio ? Number(ratio.value.toPrecision(5)) : null,
-    ratio_low: ratio?.low ? Number(ratio.low.toPrecision(5)) : null,
-    ratio_high: ratio?.high ? Number(ratio.high.toPrecision(5)) : null,
+    ratio_low: end(ratio?.low),
+    ratio_high: end(ratio?.high),
     notes: [care, ...(time?.doubts ?? [])].filter(Boolean).join("; "),
   };
 }

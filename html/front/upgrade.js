@@ -1,7 +1,7 @@
 // Two releases: every workload and pass as a change with its interval, the largest first, and the mean by pass.
 
 import * as address from "./address.js";
-import { colour, combined, inTurn, isChange, LEVEL, MARGIN, ratio, reading, workDiffers } from "./compare.js";
+import { colour, combined, inTurn, isChange, LEVEL, MARGIN, meanInTurn, ratio, reading, workDiffers } from "./compare.js";
 import * as data from "./data.js";
 import { choice, make, Notes, sorter } from "./elements.js";
 import { exports } from "./export.js";
@@ -39,7 +39,7 @@ export async function show(fields, index) {
     title: `${from} → ${to}`,
     elements: [
       picker(from, to, available, branches),
-      summary(from, to, rows, index),
+      summary(from, to, rows, index, (kind, pass) => meanInTurn(base, other, device, kind, pass)),
       comparison(from, to, index),
       filterBox(fields.filter ?? ""),
       changes(sorted(chosen, sort), sort, notes),
@@ -102,16 +102,16 @@ function doubts(release, time) {
   return [...(time.doubts ?? []), ...(time.change_doubts ?? [])].map((doubt) => `${release}: ${doubt}`);
 }
 
-/** One sentence, and the means by pass. */
-function summary(from, to, rows, index) {
-  const total = combined(rows.filter((row) => row.pass === "total" && row.isModel && row.isSameWork), index);
+/** One sentence, and the means by pass; `published` gives what there is of a kind's mean, where there is such. */
+function summary(from, to, rows, index, published) {
+  const total = combined(rows.filter((row) => row.pass === "total" && row.isModel && row.isSameWork), index, published("models", "total"));
   const counts = ["slower", "faster", "same", "cannot tell", NOT_COMPARED]
     .map((text) => [rows.filter((row) => row.reading === text).length, text])
     .filter(([count, text]) => count || text !== NOT_COMPARED).map(([count, text]) => `${count} ${text}`);
   const kinds = [["models", true], ["layers", false]].filter(([, isModel]) => rows.some((row) => row.isModel === isModel));
-  const cell = (pass, isModel) => {
+  const cell = (pass, kind, isModel) => {
     const same = rows.filter((row) => row.pass === pass && row.isModel === isModel && row.isSameWork);
-    const mean = combined(same, index);
+    const mean = combined(same, index, published(kind, pass));
     if (!mean) return make("td");
     return make("td", { class: `number ratio ${isChange(reading(mean)) ? colour(mean.value) : ""}` },
       `${numbers.change(mean.value)} `, make("small", {}, interval(mean)));
@@ -126,7 +126,7 @@ function summary(from, to, rows, index) {
       make("caption", {}, "Change of the time, geometric mean"),
       make("thead", {}, make("tr", {}, make("td"), index.passes.map((pass) => make("th", { scope: "col" }, pass)))),
       make("tbody", {}, kinds.map(([kind, isModel]) =>
-        make("tr", {}, make("th", { scope: "row" }, kind), index.passes.map((pass) => cell(pass, isModel))))))));
+        make("tr", {}, make("th", { scope: "row" }, kind), index.passes.map((pass) => cell(pass, kind, isModel))))))));
 }
 
 function verdict(found) {
@@ -135,8 +135,8 @@ function verdict(found) {
   return text === "cannot tell" ? "too little to tell from these samples" : text === "same" ? `the same within ${MARGIN * 100} %` : text;
 }
 
-function interval({ low, high }) {
-  return low === null ? "" : `(${numbers.change(low)} to ${numbers.change(high)})`;
+function interval(found) {
+  return found.low === null ? "" : `(${numbers.interval(found, numbers.change)})`;
 }
 
 /** What the kernel gives and takes back differs from process to process, and a layer's time with it. */
@@ -172,9 +172,9 @@ function explanation(rows, from, to) {
   const byChance = Math.round(compared * 0.05);
   const turns = rows.filter(({ turn }) => turn).length;
   return make("p", { class: "legend" },
-    `A change is of the medians; behind it its ${LEVEL} interval, from how much sessions of the same pass differ on this machine. `,
+    `A change is of the geometric means of sessions’ medians, so it may differ from that of the times shown, which are medians of all samples; behind it its ${LEVEL} interval, from how much sessions of the same pass differ on this machine. `,
     turns ? `Of ${turns} rows both are the mean over sessions of the two releases that were measured in turn, as passtime measure does. ` : "",
-    `Slower or faster means that the interval does not hold 0, same that all of it is within ${MARGIN * 100} %. Of ${compared} rows about ${byChance} would be called so by chance if nothing had changed: `,
+    `Slower or faster means that the interval does not hold 0, same that it is shown to be within ${MARGIN * 100} %, by two one-sided tests at 5 %. Of ${compared} rows about ${byChance} would be called so by chance if nothing had changed: `,
     "one row alone is a hint, a row with a narrow interval far from 0 or several rows alike are evidence. ",
     turns < rows.length ? "Where the two were measured one after the other, what became of the machine’s speed meanwhile is in no interval. " : "",
     make("code", {}, `passtime verdict ${from} ${to}`), " judges all rows together.");
@@ -191,10 +191,11 @@ function sorted(rows, { key, descending }) {
 
 function record(row, from, to) {
   const short = (value) => (value === null ? null : Number(value.toPrecision(5)));
+  const end = (value) => (numbers.isTooWide(row.ratio) ? null : short(value));
   return {
     workload: row.workload, pass: row.pass, from, to,
     from_seconds: row.base.seconds, to_seconds: row.other.seconds,
-    ratio: short(row.ratio.value), ratio_low: short(row.ratio.low), ratio_high: short(row.ratio.high),
-    reading: row.reading, notes: row.care.join("; "),
+    ratio: short(row.ratio.value), ratio_low: end(row.ratio.low), ratio_high: end(row.ratio.high),
+    reading: row.reading, too_noisy: numbers.isTooWide(row.ratio), notes: row.care.join("; "),
   };
 }

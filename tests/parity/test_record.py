@@ -84,5 +84,5 @@ def test_a_damaged_line_is_told(tmp_path):
     Record(tmp_path).keep("torch-2.14.1", "flux-0.12.1", SAME)
     with open(tmp_path / FILE, "a") as file:
         file.write('{"releases": 1}\n')
-    with pytest.raises(PasstimeError, match=r"parity\.jsonl, line 2 is damaged: remove the line"):
+    with pytest.raises(PasstimeError, match=r"parity\.jsonl, line 2 is damaged: restore it"):
         Record(tmp_path)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake.project import Project
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from passtime.cli import formats
 from passtime.site import data
@@ -104,7 +104,8 @@ def test_means_are_the_verdicts(project: Project, visit: Visit) -> None:
     """Of models, that were measured in turn, as of layers, that were not, the page has the command's means."""
     said = json.loads(project.passtime("verdict", BASE, OTHER, "--format", "json", expect=3))
     table = visit(f"?view=upgrade&from={BASE}&to={OTHER}").locator("section.summary table")
-    passes = table.locator("thead th").all_inner_texts()
+    expect(table.locator("tbody td")).to_have_count(2 * 4)  # the page asks for its data first
+    passes = table.locator("thead th").all_inner_texts()[-4:]
     shown = {
         (row.locator("th").inner_text(), name): cell
         for row in table.locator("tbody tr").all()
@@ -115,7 +116,11 @@ def test_means_are_the_verdicts(project: Project, visit: Visit) -> None:
         values = [(mean[name] - 1) * 100 for name in ("ratio", "low", "high")]
         text = shown[mean["of"], mean["pass"]].replace("\N{MINUS SIGN}", "-")
         found = [float(one) for one in re.findall(r"([+-][\d.]+) %", text)]
-        assert found == pytest.approx(values, abs=0.1)
+        assert len(found) == len(values), text
+        # One decimal below 9.95 %, none from there on.
+        assert all(
+            abs(one - value) <= (0.05 if abs(value) < 9.95 else 0.5) for one, value in zip(found, values, strict=True)
+        )
 
 
 def test_what_is_too_noisy_says_so(visit: Visit) -> None:

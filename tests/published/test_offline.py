@@ -47,12 +47,13 @@ def test_a_local_script_keeps_its_error_page(site: Path) -> None:
 
 
 def test_the_rest_of_the_page_is_asvs(site: Path) -> None:
-    """Line by line, only the tags of the shipped files and a link to the first page differ from asv's own page."""
+    """Only the tags of the shipped files, a link to the first page and a way to it from a folder differ from asv's page."""
     ours, theirs = (path.read_text("utf-8").splitlines() for path in (site / "asv.html", ASV_INDEX))
     changed = [line for line, original in zip(ours, theirs, strict=True) if line != original]
     local = [line for line in changed if '"vendor/' in line]
     assert len(local) == sum("replaces" in file for file in FILES.values())
-    (link,) = [line for line in changed if line not in local]
+    head, link = [line for line in changed if line not in local]
+    assert head.strip() == '<head><script>if (location.protocol === "file:") location.replace("index.html");</script>'
     assert '<a href="index.html">' in link
 
 

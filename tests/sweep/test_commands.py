@@ -143,7 +143,8 @@ def test_runtimes_make_room_for_one_another(project):
     ]
     assert len([line for line in printed.splitlines() if "fake-2.0 cannot be installed: no wheel" in line]) == 1
     assert installed(project) == ["fake-3.0"]
-    assert sorted(path.name for path in (project.root / "cache").iterdir()) == ["logs", "runtimes"]
+    left = {path.name for path in (project.root / "cache").iterdir() if not path.name.startswith("measuring-")}
+    assert left == {"logs", "runtimes"}
     again = sweep(project, "fake-1.0", "fake-3.0", *DENSE, "--disk", "6GB", **wheels)
     assert again == "Measured already: 2 releases (fake-1.0, fake-3.0)\n"
 

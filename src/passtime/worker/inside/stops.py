@@ -17,17 +17,21 @@ class Stops:
     """Takes note of stops of this process's children from its making on; their ends are not taken."""
 
     def __init__(self) -> None:
-        self._since: Dict[int, float] = {}
-        self._past: List[Tuple[float, float]] = []
+        # By process: no stop before the first of these times, and the second when it was heard of.
+        self._since: Dict[int, Tuple[float, float]] = {}
+        # The same of stops that are over, and when that was heard of.
+        self._past: List[Tuple[float, float, float]] = []
+        self._taken = time.monotonic()
         signal.signal(signal.SIGCHLD, lambda number, frame: self._take())
 
     def between(self, start: float, end: float) -> float:
         """The seconds between two times, by the monotonic clock, during which a child was stopped.
 
-        At least a microsecond for any stop: where this process was stopped, too, only the end of the stop is known.
+        At least a microsecond for any stop: on a busy computer, or where this process was stopped, too, a stop is heard
+        of when it is over.
         """
         self._take()
-        stops = [(since, until) for since, until in self._past if since < end and until > start]
+        stops = [(since, until) for earliest, since, until in self._past if earliest < end and until > start]
         return sum(max(min(until, end) - max(since, start), 1e-6) for since, until in stops)
 
     def _take(self) -> None:
@@ -35,11 +39,13 @@ class Stops:
             try:
                 found = os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
             except ChildProcessError:
-                return
-            if found is None:
+                self._taken = time.monotonic()
                 return
             now = time.monotonic()
+            if found is None:
+                self._taken = now
+                return
             if found.si_code == _CLD_STOPPED:
-                self._since[found.si_pid] = now
+                self._since[found.si_pid] = self._taken, now
             else:
-                self._past.append((self._since.pop(found.si_pid, now), now))
+                self._past.append((*self._since.pop(found.si_pid, (self._taken, now)), now))

@@ -47,7 +47,7 @@ def test_a_local_script_keeps_its_error_page(site: Path) -> None:
 
 
 def test_the_rest_of_the_page_is_asvs(site: Path) -> None:
-    """Only the tags of the shipped files, a link to the first page and a way to it from a folder differ from asv's page."""
+    """Only the tags of the shipped files, a link to the first page and a way to it from a folder differ from asv."""
     ours, theirs = (path.read_text("utf-8").splitlines() for path in (site / "asv.html", ASV_INDEX))
     changed = [line for line, original in zip(ours, theirs, strict=True) if line != original]
     local = [line for line in changed if '"vendor/' in line]

@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from passtime.worker import cgroup, protocol
 from passtime.worker.inside import variables
-from passtime.worker.inside.stops import Stops
+from passtime.worker.inside.stops import SHORTEST_STOP_SECONDS, Stops
 
 # A mark needs this share of a CPU during the samples, and these seconds in all: the kernel counts others' time in ticks
 # of 1/100 s on each CPU, so a shorter time may be none.
@@ -99,6 +99,8 @@ class Conditions:
                 found[name] = round(max(0, *(two[place] - one[place] for one, two in throttled)), 4)
         asleep = _first_number(uptime[1]) - _first_number(uptime[0]) - seconds
         stopped = self._stops.between(first["monotonic_seconds"], last["monotonic_seconds"])
+        if last.get("continuations", 0) > first.get("continuations", 0):
+            stopped = max(stopped, SHORTEST_STOP_SECONDS)
         found["suspended_seconds"] = round(stopped + (asleep if asleep > _ASLEEP_SECONDS else 0.0), 6)
         return found
 

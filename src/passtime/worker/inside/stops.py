@@ -10,6 +10,9 @@ import signal
 import time
 from typing import Dict, List, Tuple
 
+# What a stop counts at the least: of some only their end is known.
+SHORTEST_STOP_SECONDS = 1e-6
+
 _CLD_STOPPED = 5  # `os` has the name from Python 3.9 on
 
 
@@ -32,7 +35,7 @@ class Stops:
         """
         self._take()
         stops = [(since, until) for earliest, since, until in self._past if earliest < end and until > start]
-        return sum(max(min(until, end) - max(since, start), 1e-6) for since, until in stops)
+        return sum(max(min(until, end) - max(since, start), SHORTEST_STOP_SECONDS) for since, until in stops)
 
     def _take(self) -> None:
         while True:

@@ -4,17 +4,24 @@
 import ctypes
 import os
 import resource
+import signal
 import time
-from typing import Any, Dict, Iterable
+from typing import Any, Dict, Iterable, List
 
 # Of /proc/stat the first lines are wanted; those of a thousand CPUs are shorter than this.
 _LONGEST_READING = 1 << 17
+
+
+# By when this process was told to go on after a stop.
+_continuations: List[float] = []
 
 
 class Watch:
     """Watches this process from its making on. `load` is the machine's load average at the start."""
 
     def __init__(self) -> None:
+        # The parent hears of a stop, too, unless this process has ended by then.
+        signal.signal(signal.SIGCONT, lambda number, frame: _continuations.append(time.monotonic()))
         self.load = os.getloadavg()[0]
         self._start = time.perf_counter()
         self._others_cpu_seconds = _others_cpu_seconds()
@@ -47,6 +54,7 @@ def reading(files: Iterable[str]) -> Dict[str, Any]:
         "cpu_seconds": used.ru_utime + used.ru_stime,
         "preemptions": used.ru_nivcsw,
         "waits": used.ru_nvcsw,
+        "continuations": len(_continuations),
         "files": [_text(path) for path in files],
     }
 

@@ -19,8 +19,9 @@ RANDOM = np.random.default_rng(5)
 
 
 def time(seconds, deviation=0.01, version="1", **provenance):
-    """Two sessions around a median, as they are stored."""
-    sessions = tuple((float(seconds * np.exp(RANDOM.normal(0, deviation))),) * 3 for _ in range(2))
+    """Two sessions as they are stored, of which the geometric mean is `seconds`, whatever chance says."""
+    apart = RANDOM.normal(0, deviation)
+    sessions = tuple((float(seconds * np.exp(side * apart)),) * 3 for side in (1, -1))
     line = {"version": version, "worker": "w", **{f"provenance.{key}": value for key, value in provenance.items()}}
     return Measured(seconds, sessions=sessions, provenance=(line, line))
 

@@ -27,6 +27,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 # asv's pages take these for HTML.
 _HTML = re.compile("[<>&]")
 _BENCHMARK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+PARITY = "results/parity.jsonl"
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -36,6 +37,8 @@ class Refused(Exception):
 
 def main(arguments: list[str]) -> None:
     """Raises SystemExit, with one line, for a pack that is refused."""
+    if len(arguments) != 1:
+        sys.exit("unpack: name one folder of packs")
     (folder,) = arguments
     try:
         taken = take(sorted(Path(folder).glob("*/results.tar")), Path.cwd())
@@ -53,8 +56,17 @@ def take(packs: list[Path], root: Path) -> int:
             _check_place(root / name, root)
         for name in names:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
+            if name == PARITY:
+                _unite_lines(Path(aside, name), root / name)
             os.replace(Path(aside, name), root / name)
     return len(names)
+
+
+def _unite_lines(brought: Path, there: Path) -> None:
+    """What every machine adds lines to: those that are there come first, and none is lost."""
+    if there.is_file():
+        lines = [*there.read_text("utf-8").splitlines(), *brought.read_text("utf-8").splitlines()]
+        brought.write_text("".join(line + "\n" for line in dict.fromkeys(lines)), "utf-8")
 
 
 def _check(pack: Path, aside: Path) -> Iterator[str]:

@@ -162,8 +162,8 @@ def replaced(column: str, value: object) -> str:
         (replaced("result", "slow"), "nets.Net.time_forward, result: 'slow'"),
         (replaced("result", [[1.0]]), "nets.Net.time_forward, result: [1.0]"),
         (replaced("result", [True]), "nets.Net.time_forward, result: True"),
-        (replaced("samples", [[1.0, 0.0]]), "nets.Net.time_forward, samples: 0.0"),
-        (replaced("samples", [[1.0, None]]), "nets.Net.time_forward, samples: None"),
+        (replaced("samples", [[1.0, 0.0]]), "nets.Net.time_forward, samples: [1.0, 0.0]"),
+        (replaced("samples", [[1.0, None]]), "nets.Net.time_forward, samples: [1.0, None]"),
         (replaced("samples", [1.0]), "nets.Net.time_forward, samples: 1.0"),
         (replaced("samples", [[]]), "nets.Net.time_forward, samples: []"),
         (replaced("stats_q_25", [{}]), "nets.Net.time_forward, stats_q_25: {}"),
@@ -180,6 +180,27 @@ def test_a_damaged_file_is_named_with_the_place(text, place):
     assert "remove" not in str(raised.value)
 
 
+@pytest.mark.parametrize("value", [True, "fast", [1, 2], {"a": 1}, 0, math.inf])
+def test_what_a_track_method_returns_is_kept(value):
+    """asv takes any value of a track_ benchmark, so a file with one can be read, and other cells be added to it."""
+    tracked = {"name": "plain.track_it", "version": "1", "params": []}
+    (cell,) = cells_of(tracked)
+    found = with_session([1.0])
+    found.add(tracked, cell, [line(cell)], value)
+    again = read_back(found)
+    again.add(tracked, cell, [line(cell, worker="b")], value)
+    assert read_back(again).entries["plain.track_it"].values[()].value == value
+
+
+def test_sessions_of_removed_values_are_gone():
+    """Where asv removed a benchmark's values, the lines that stood beside them describe no later samples."""
+    found = with_session([1.0, 2.0])
+    found.entries.clear()
+    again = read_back(found)
+    again.add(BENCHMARK, RESNET18, [line(worker="new")], None, [5.0])
+    assert [one["worker"] for one in again.sessions.of(RESNET18)] == ["new"]
+
+
 def test_a_file_of_a_newer_format_is_not_called_damaged():
     """A newer asv's file is said to be that, and nobody is told to remove it."""
     document = {**json.loads(with_session([1.0]).text()), "version": 3}
@@ -187,8 +208,15 @@ def test_a_file_of_a_newer_format_is_not_called_damaged():
         content.parse(json.dumps(document), "", "a.json", "a.provenance.jsonl")
 
 
+ODD = [
+    f'{{"benchmark": "b", "params": [], {field}}}'
+    for field in ('"started_at": 5', '"started_at": "yesterday"', '"started_at": "2026-01-01T00:00:00"', '"marks": 5',
+                  '"computer": []', '"pair": {}', '"seconds": "long"')
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "lines", ["{}", "[]", '{"benchmark": 1, "params": []}', '{"benchmark": "b", "params": [1]}', "x"]
+    "lines", ["{}", "[]", '{"benchmark": 1, "params": []}', '{"benchmark": "b", "params": [1]}', "x", *ODD]
 )
 def test_a_damaged_line_is_named(lines):
     """A line that is no session is one message with the file and the line's number."""

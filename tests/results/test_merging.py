@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -129,5 +130,46 @@ def test_a_side_that_cannot_be_read_is_named(checkout):
     git("merge", "--quiet", "other", expect=1)
     done = united()
     assert done.exit_code == 1
-    assert "results/m/aaaaaaaa-passtime.json (theirs) is damaged: it is no JSON" in done.output
+    assert "results/m/aaaaaaaa-passtime.json (MERGE_HEAD) is damaged: it is no JSON" in done.output
     assert "results/m/aaaaaaaa-passtime.json" in git("ls-files", "--unmerged")
+
+
+def test_a_failed_attempt_on_one_side_counts_no_sample_twice(checkout):
+    """Where one side has only noted a failure, git merges one of the two files; the other's sessions are there once."""
+    git("checkout", "--quiet", "-b", "other")
+    with Store(Path("results/m"), HEADER).changing() as found:
+        found.put_failure(BENCHMARK, RESNET18, line(begun="2026-01-02T00:00:00+00:00", failure="broken"), 2)
+    commit()
+    git("checkout", "--quiet", "main")
+    add_session("2026-01-03T00:00:00+00:00", [3.0])
+    commit()
+    git("merge", "--quiet", "other", expect=1)
+    assert united().exit_code == 0
+    assert stored() == {RESNET18.params: [1.0, 1.0, 3.0]}
+    (path,) = Path("results/m").glob("*-passtime.json")
+    assert [one["samples"] for one in store.read(path).sessions.of(RESNET18)] == [2, 1]
+
+
+def test_a_machines_description_is_united(checkout):
+    """What both sides say of a machine is kept, ours where they do not agree, and nothing is left unmerged."""
+    described = Path("results/m/machine.json")
+    for branch, facts in (("other", '{"machine": "m", "ram": "1 GiB"}'), ("main", '{"machine": "m", "cpu": "c"}')):
+        git("checkout", "--quiet", *(["-b"] if branch == "other" else []), branch)
+        described.write_text(facts, "utf-8")
+        commit()
+    git("merge", "--quiet", "other", expect=1)
+    assert united().exit_code == 0
+    assert json.loads(described.read_text("utf-8")) == {"machine": "m", "ram": "1 GiB", "cpu": "c"}
+    assert git("ls-files", "--unmerged") == ""
+
+
+def test_what_is_no_result_is_left_to_the_user(checkout):
+    """A file in results/ that is not passtime's stays in conflict, is named, and the exit is nonzero."""
+    for branch in ("other", "main"):
+        git("checkout", "--quiet", *(["-b"] if branch == "other" else []), branch)
+        Path("results/notes.txt").write_text(f"{branch}\n", "utf-8")
+        commit()
+    git("merge", "--quiet", "other", expect=1)
+    done = united()
+    assert done.exit_code == 1
+    assert "git leaves them to you: results/notes.txt" in done.output

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from asv import results, util
-from asv.commands import Command, check, compare, continuous, find, publish, run
+from asv.commands import Command, check, compare, continuous, find, publish, rm, run
 from asv.commands import machine as machine_command
 from asv.config import Config
 from asv.console import log
@@ -33,6 +33,7 @@ from passtime.asv.results import KeptResults
 from passtime.asv.runner import Runner
 from passtime.asv.suite import JUST_DISCOVER, InstallingSuite, Suite
 from passtime.errors import PasstimeError
+from passtime.results import machine as machine_of_results
 from passtime.results import store as store_of_results
 from passtime.results.computer import computer
 from passtime.results.parity import Record
@@ -60,6 +61,13 @@ def install() -> None:
         _prepare(command)
 
 
+def _remove_sessions_alone(results: Path) -> None:
+    """`asv rm` removes a release's values and knows of no sessions beside them."""
+    for path in results.glob(f"*/*{store_of_results.PROVENANCE}"):
+        if not path.with_name(path.name.removesuffix(store_of_results.PROVENANCE) + ".json").is_file():
+            path.unlink()
+
+
 def _readable(paths: Iterator[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
     """asv ends in a trace-back at a value of the wrong kind; a damaged file costs itself alone."""
     for folder, name, machine_name in paths:
@@ -81,7 +89,10 @@ def _prepare(command: type[Command]) -> None:
             open_project(conf)
             prepare(conf, args)
             with alone.alone(_say) if _measures(command, args) else contextlib.nullcontext():
-                return as_asv_does(conf, args, **kwargs)
+                status = as_asv_does(conf, args, **kwargs)
+            if command is rm.Rm:
+                _remove_sessions_alone(Path(conf.results_dir))
+            return status
         except (PasstimeError, util.ProcessError, OSError) as error:
             raise util.UserError(str(error)) from None
         except KeyboardInterrupt:
@@ -137,6 +148,8 @@ def _prepare_measuring(
             "passtime times releases in runtimes of their own, not in an environment: make the interpreter with your "
             "own build a release by `passtime timeline add torch --python PATH --name NAME`, then `asv run NAME`"
         )
+    if not machine_of_results.is_name(getattr(args, "machine", None)):
+        raise PasstimeError(f"--machine {args.machine!r} names a folder of results: letters, digits, '.', '-' and '_'")
     for pattern in [args.bench] if isinstance(args.bench, str) else args.bench or ():
         compiled(pattern)
     _check_attributes(getattr(args, "attribute", None) or {})

@@ -16,6 +16,7 @@ from passtime.asv.project import Project
 from passtime.catalog import frameworks, sampling
 from passtime.catalog.place import Item, Place
 from passtime.cli import formats, output
+from passtime.cli.options import Percent
 from passtime.errors import PasstimeError
 from passtime.measure.take import take
 from passtime.results import stored
@@ -54,7 +55,7 @@ def machine() -> None:
 @click.option("--release", "name", metavar="NAME", help="The reference; by default the newest that has results here.")
 @click.option("--machine", "machine_name", metavar="M", help="By default this machine.")
 @click.option("--rounds", type=click.IntRange(2), default=ROUNDS, show_default=True, help="Workers to measure with.")
-@click.option("--margin", type=click.FloatRange(0, 100, min_open=True), default=5.0, show_default=True,
+@click.option("--margin", type=Percent(), default=5.0, show_default=True,
               help="Percent by which the mean of all workloads, and each of them, may differ.")  # fmt: skip
 @click.pass_context
 def check(ctx: click.Context, name: str | None, machine_name: str | None, rounds: int, margin: float) -> None:

@@ -10,7 +10,7 @@ from passtime.asv.patterns import compiled
 from passtime.asv.project import Project
 from passtime.catalog import workloads
 from passtime.cli import formats, output
-from passtime.cli.options import Duration, machine_option
+from passtime.cli.options import Duration, Percent, machine_option
 from passtime.cli.verdict import EXITS
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
@@ -23,7 +23,7 @@ from passtime.timeline import manifest
 @click.option("--bench", metavar="REGEX", help="Only these, as asv's: models.ResNet.time_total('resnet50', 'cpu').")
 @click.option("--device", type=click.Choice(workloads.DEVICES), help="Only this device.")
 @click.option("--budget", type=Duration(), default="20m", show_default=True, help="How long to measure, at the most.")
-@click.option("--margin", type=click.FloatRange(0, 100, min_open=True), default=2.0, show_default=True,
+@click.option("--margin", type=Percent(), default=2.0, show_default=True,
               help="Percent within which a change counts as none.")  # fmt: skip
 @machine_option
 @click.option("--format", "form", type=click.Choice(list(formats.FORMATS)), default="rich", show_default=True)

@@ -7,8 +7,23 @@ from typing import Any
 
 import click
 
+from passtime.results.machine import is_name
+
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _PREFIXES = ("", "K", "M", "G", "T")
+
+
+class Percent(click.FloatRange):
+    """A percentage above 0 and up to 100; `nan` is none."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 100, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if found != found:
+            self.fail(f"{value!r} is no percentage", param, ctx)
+        return found
 
 
 class Duration(click.ParamType):
@@ -41,7 +56,7 @@ class Size(click.ParamType):
 
 
 def _checked(_ctx: click.Context, _option: click.Parameter, given: str | None) -> str | None:
-    if given is not None and not re.fullmatch(r"\w[\w.-]*", given):
+    if not is_name(given):
         raise click.BadParameter(f"{given!r} names a folder of results: letters, digits, '.', '-' and '_'")
     return given
 

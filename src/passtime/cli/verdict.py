@@ -11,6 +11,7 @@ from passtime.asv.patterns import compiled
 from passtime.catalog import workloads
 from passtime.catalog.place import Place
 from passtime.cli import formats
+from passtime.cli.options import Percent
 from passtime.errors import PasstimeError
 from passtime.measure import report
 from passtime.results import stored as results
@@ -30,7 +31,7 @@ EXITS = {"not worse": 0, "worse": 3, judge.CANNOT_TELL: 4}
 @click.option("--machine", metavar="M", help="By default this machine, or the only one with times of both.")
 @click.option("--device", type=click.Choice(workloads.DEVICES), help="Only this device.")
 @click.option("--bench", metavar="REGEX", help="Only these, as asv's: models.ResNet.time_total('resnet50', 'cpu').")
-@click.option("--margin", type=click.FloatRange(0, 100, min_open=True), default=2.0, show_default=True,
+@click.option("--margin", type=Percent(), default=2.0, show_default=True,
               help="Percent within which a change counts as none.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(list(formats.FORMATS)), default="rich", show_default=True)
 @click.pass_context

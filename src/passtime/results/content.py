@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from asv_runner.statistics import compute_stats
@@ -31,6 +32,14 @@ _HEADER = {
     **{"commit_hash": str, "env_name": str, "date": int, "params": dict, "python": str, "requirements": dict},
     **{"result_columns": list, "results": dict},
 }
+# Of what kind the fields of a line are that passtime reads.
+_LINE: Mapping[str, Any] = {
+    **{SAMPLES: int, "seconds": (int, float), STARTED_AT: str, "release": str, "worker": str, "pair": str},
+    **{"computer": str, "marks": list, "doubts": list, "imported": str, "failure": str},
+}
+_SOME_TIME = "2000-01-01T00:00:00+00:00"
+# In milliseconds; asv makes dates of them.
+_LAST_TIME = 1e14
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 
 
@@ -48,7 +57,7 @@ class Value:
 
     @property
     def is_number(self) -> bool:
-        return self.value is not None and not math.isnan(self.value)
+        return self.value is not None and not _is_nan(self.value)
 
 
 @dataclass
@@ -110,7 +119,7 @@ class Content:
         if stored.is_number:
             was_quick, was_imported = (any(mark in line for line in there) for mark in (QUICK, IMPORTED))
             is_quick = any(QUICK in line for line in lines)
-            if (value is not None and math.isnan(value)) or (is_quick and not was_quick):
+            if _is_nan(value) or (is_quick and not was_quick):
                 return False
             if was_imported or (was_quick and not is_quick):
                 there, stored = [], Value(None)
@@ -249,7 +258,7 @@ def parse(text: str, lines: str, path: str, lines_path: str) -> Content:
     """The content of asv's file and of the sessions' lines beside it. Raises Damaged, with the file and the place."""
     document = _document(text, path)
     for key, kind in _HEADER.items():
-        if not isinstance(document.get(key), kind):
+        if not isinstance(document.get(key), kind) or (key == "date" and not 0 <= document[key] < _LAST_TIME):
             what = "has no" if key not in document else "has a wrong"
             raise Damaged(f"{path} is damaged: it {what} {key!r}")
     entries = {}
@@ -258,12 +267,16 @@ def parse(text: str, lines: str, path: str, lines_path: str) -> Content:
             raise Damaged(f"{path} is damaged: {name} is {_shown(row)}, not a list of columns")
         entries[name] = _parse_entry(name, dict(zip(document["result_columns"], row, strict=False)), path)
     durations = document.get("durations", {})
+    if not isinstance(durations, dict) or not all(isinstance(one, str) for one in document["result_columns"]):
+        raise Damaged(f"{path} is damaged: its 'durations' or its 'result_columns' are of a wrong kind")
     header = {key: value for key, value in document.items() if key not in ("results", "durations", "version")}
     header.setdefault("env_vars", {})
     found = Content(header, entries, parse_lines(lines, lines_path), dict(durations))
     for name, entry in entries.items():
         for params, value in entry.values.items():
             found.sessions.leave_out_unsaved(Cell(name, 0, params), len(value.samples or ()))
+    # `asv rm` removes values and knows of no sessions.
+    found.sessions.keep_only({Cell(name, 0, params) for name, entry in entries.items() for params in entry.values})
     return found
 
 
@@ -275,7 +288,8 @@ def parse_lines(text: str, path: str) -> Sessions:
         try:
             entry = json.loads(line)
             is_whole = isinstance(entry["benchmark"], str) and all(isinstance(one, str) for one in entry["params"])
-            is_whole = is_whole and isinstance(entry.get(SAMPLES, 0), int)
+            is_whole = is_whole and all(isinstance(entry[key], _LINE[key]) for key in _LINE if key in entry)
+            is_whole = is_whole and datetime.fromisoformat(entry.get(STARTED_AT, _SOME_TIME)).tzinfo is not None
         except (ValueError, KeyError, TypeError):
             is_whole = False
         if not is_whole:
@@ -293,7 +307,7 @@ def _document(text: str, path: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Damaged(f"{path} is damaged: it is no JSON object")
     version = document.get("version")
-    if not isinstance(version, int):
+    if not isinstance(version, int) or isinstance(version, bool):
         raise Damaged(f"{path} is damaged: it has no version of its format")
     if version != FORMAT:
         needed = "a newer asv" if version > FORMAT else "`asv update`"
@@ -330,19 +344,16 @@ def _parse_entry(name: str, columns: Mapping[str, Any], path: str) -> Entry:
         if not isinstance(values, list) or len(values) != len(cells):
             raise refuse(column, values)
         for value in values:
-            series = value if column == "samples" and isinstance(value, list) else [value]
-            if column == "samples" and value is not None and (not isinstance(value, list) or not value):
+            if value is not None and not _is_right(column, value, is_time):
                 raise refuse(column, value)
-            for one in series:
-                if one is None and (column != "samples" or value is None):
-                    continue
-                must_be_positive = is_time and column in ("result", "samples") and not _is_nan(one)
-                if not _is_number(one) or (must_be_positive and not 0 < one < math.inf):
-                    raise refuse(column, one)
         whole[column] = values
-    for column, kinds in (("started_at", (int, float)), ("duration", (int, float)), ("version", (str, int))):
-        if columns.get(column) is not None and not isinstance(columns[column], kinds):
-            raise refuse(column, columns[column])
+    moment, duration = columns.get("started_at"), columns.get("duration")
+    if moment is not None and (not _is_number(moment) or not 0 <= moment < _LAST_TIME):
+        raise refuse("started_at", moment)
+    if duration is not None and not _is_number(duration):
+        raise refuse("duration", duration)
+    if not isinstance(columns.get("version", ""), str | int | None):
+        raise refuse("version", columns["version"])
     found = {}
     nothing = [None] * len(cells)
     statistics = [column for column in whole if column.startswith(_STATS)]
@@ -352,8 +363,19 @@ def _parse_entry(name: str, columns: Mapping[str, Any], path: str) -> Entry:
         if value is not None:
             has_stats = any(one is not None for one in stats.values())
             found[cell.params] = Value(value, stats if has_stats else None, whole.get("samples", nothing)[place])
-    started_at, duration = columns.get("started_at"), columns.get("duration")
-    return Entry(columns.get("version"), axes, found, started_at, duration, columns.get("profile"))
+    return Entry(columns.get("version"), axes, found, moment, duration, columns.get("profile"))
+
+
+def _is_right(column: str, value: object, is_time: bool) -> bool:
+    """Whether a value is of the kind that a column has: times are above 0, and a track_ method may return anything."""
+    if column == "samples":
+        samples = value if isinstance(value, list) else []
+        return bool(samples) and all(_is_number(one) and (0 < one < math.inf or not is_time) for one in samples)
+    if column == "result" and not is_time:
+        return True
+    if not _is_number(value):
+        return False
+    return column != "result" or _is_nan(value) or 0 < value < math.inf  # type: ignore[operator]
 
 
 def _united(

@@ -82,6 +82,11 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+def is_name(name: str | None) -> bool:
+    """Whether a folder of results may have this name; none at all is this machine's."""
+    return name is None or re.fullmatch(r"\w[\w.-]*", name) is not None
+
+
 def described(results: Path, name: str) -> dict[str, str]:
     """What is stored of a machine. Raises PasstimeError where its file is missing or damaged."""
     path = results / name / FILE

@@ -40,4 +40,5 @@ def _cpus(line: Mapping[str, Any], name: str) -> float:
 
 
 def _number(line: Mapping[str, Any], name: str) -> float:
-    return line.get(f"provenance.{name}") or 0.0
+    found = line.get(f"provenance.{name}")
+    return float(found) if isinstance(found, int | float) else 0.0

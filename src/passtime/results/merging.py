@@ -1,7 +1,7 @@
 """Results of two branches become one, where git left them to us: `git merge`, `rebase` and `cherry-pick` alike.
 
-.gitattributes keeps git from writing conflict markers into results, so the files can be read all the while. git's index
-has the versions of both sides.
+.gitattributes keeps git from writing conflict markers into results, so the files can be read all the while. Each side
+is read whole from its commit: git may have merged one of a release's two files, which then fits neither side's other.
 """
 
 from __future__ import annotations
@@ -14,91 +14,87 @@ from pathlib import Path
 from passtime.errors import PasstimeError
 from passtime.results import content, store
 
-# Of the versions of a file that the index has while a merge is open: the one of the branch that is merged into, and
-# that of the other.
-_OURS, _THEIRS = "2", "3"
+# What git calls the other side while it merges, rebases, picks or reverts; ours is HEAD.
+_OTHERS = ("MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
-_BENCHMARKS = "benchmarks.json"
+_DESCRIPTIONS = ("benchmarks.json", "machine.json")
 _ENDINGS = ("-passtime.json", store.PROVENANCE)
 
 
 def merge(root: Path) -> Iterator[str]:
     """Unites each file of results that git could not merge, and adds it to git's index; gives its name.
 
-    Raises PasstimeError where git is not there, where nothing is to be merged, and for a side that cannot be read: the
-    files that were united before stay so.
+    Raises PasstimeError where git is not there, where nothing is to be merged, for a side that cannot be read, and
+    where a file is left that is not to be united: the files that were united before stay so.
     """
     unmerged = _unmerged(root)
-    files = sorted({_stem(path) for path in unmerged if path.endswith(_ENDINGS)})
-    if not files and _BENCHMARKS not in {Path(path).name for path in unmerged}:
+    if not unmerged:
         raise PasstimeError("no results are to be merged: git has no conflict in results/")
-    for stem in files:
+    other = next(
+        (name for name in _OTHERS if _git(root, "rev-parse", "--verify", "--quiet", name, may_fail=True)), None
+    )
+    if other is None:
+        raise PasstimeError("git is in no merge, rebase or cherry-pick: there are no two sides to unite")
+    for stem in sorted({_stem(path) for path in unmerged if path.endswith(_ENDINGS)}):
         values, lines = stem + ".json", stem + store.PROVENANCE
-        sides = [_side(root, unmerged, values, lines, stage) for stage in (_OURS, _THEIRS)]
-        whole = [side for side in sides if side is not None]
-        united = whole[0]
-        for other in whole[1:]:
-            united.unite(other)
+        sides = [side for commit in ("HEAD", other) if (side := _side(root, commit, values, lines)) is not None]
+        united = sides[0]
+        for one in sides[1:]:
+            united.unite(one)
         store.write(root / values, united)
         _git(root, "add", "--", values, lines)
         yield values
     for path in unmerged:
-        if Path(path).name == _BENCHMARKS:
-            _unite_benchmarks(root, path, unmerged)
+        if Path(path).name in _DESCRIPTIONS:
+            _unite_descriptions(root, path, other)
             yield path
+    if left := _unmerged(root):
+        raise PasstimeError(f"not results of passtime, so git leaves them to you: {', '.join(left)}")
 
 
-def _side(
-    root: Path, unmerged: dict[str, dict[str, str]], values: str, lines: str, stage: str
-) -> content.Content | None:
-    """One side's version; None where it has none. What git merged, or left as it was, is the same on both sides."""
-    name = f"{values} ({'ours' if stage == _OURS else 'theirs'})"
-    text = _version(root, unmerged, values, stage)
+def _side(root: Path, commit: str, values: str, lines: str) -> content.Content | None:
+    """One side's version; None where it has none."""
+    text = _version(root, commit, values)
     if text is None:
         return None
-    return content.parse(text, _version(root, unmerged, lines, stage) or "", name, lines)
+    return content.parse(text, _version(root, commit, lines) or "", f"{values} ({commit})", f"{lines} ({commit})")
 
 
-def _version(root: Path, unmerged: dict[str, dict[str, str]], path: str, stage: str) -> str | None:
-    if path not in unmerged:
-        return (root / path).read_text("utf-8") if (root / path).is_file() else None
-    blob = unmerged[path].get(stage)
-    return None if blob is None else _git(root, "cat-file", "blob", blob)
+def _version(root: Path, commit: str, path: str) -> str | None:
+    return _git(root, "show", f"{commit}:./{path}", may_fail=True)
 
 
-def _unite_benchmarks(root: Path, path: str, unmerged: dict[str, dict[str, str]]) -> None:
-    """asv's list of benchmarks: those of both sides; the other one's where both have one of that name."""
+def _unite_descriptions(root: Path, path: str, other: str) -> None:
+    """asv's list of benchmarks, or a machine: what both sides say, and ours where they do not agree."""
     both: dict[str, object] = {}
-    for stage in (_OURS, _THEIRS):
+    for commit in (other, "HEAD"):
         try:
-            both.update(json.loads(_version(root, unmerged, path, stage) or "{}"))
+            both.update(json.loads(_version(root, commit, path) or "{}"))
         except ValueError:
-            raise PasstimeError(f"{path} is damaged: `asv run --bench just-discover` writes it anew") from None
-    (root / path).write_text(json.dumps(both, indent=4, sort_keys=True) + "\n", "utf-8")
+            raise PasstimeError(f"{path} ({commit}) is damaged: it is no JSON object") from None
+    (root / path).write_text(json.dumps(both, indent=4, sort_keys=True), "utf-8")
     _git(root, "add", "--", path)
 
 
-def _unmerged(root: Path) -> dict[str, dict[str, str]]:
-    """The files in results/ that are not merged: by name, the blob of each of git's stages."""
-    found: dict[str, dict[str, str]] = {}
-    for entry in _git(root, "ls-files", "--unmerged", "-z", "--", "results").split("\0"):
-        if entry:
-            description, _, path = entry.partition("\t")
-            _, blob, stage = description.split()
-            found.setdefault(path, {})[stage] = blob
-    return found
+def _unmerged(root: Path) -> list[str]:
+    """The files in results/ that are not merged."""
+    entries = _git(root, "ls-files", "--unmerged", "-z", "--", "results") or ""
+    return list(dict.fromkeys(entry.partition("\t")[2] for entry in entries.split("\0") if entry))
 
 
 def _stem(path: str) -> str:
     return path.removesuffix(store.PROVENANCE).removesuffix(".json")
 
 
-def _git(root: Path, *arguments: str) -> str:
+def _git(root: Path, *arguments: str, may_fail: bool = False) -> str | None:
+    """What git printed; None where it failed and may. Raises PasstimeError where it is not there, or fails."""
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, encoding="utf-8")
     except OSError as error:
         raise PasstimeError(f"git cannot be run ({error.strerror}): results are merged in a git checkout") from None
-    if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["it failed"])[-1]
-        raise PasstimeError(f"git {arguments[0]}: {said}")
-    return done.stdout
+    if done.returncode == 0:
+        return done.stdout
+    if may_fail:
+        return None
+    said = (done.stderr.strip().splitlines() or ["it failed"])[-1]
+    raise PasstimeError(f"git {arguments[0]}: {said}")

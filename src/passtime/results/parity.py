@@ -51,7 +51,10 @@ class Record:
         self._read()
 
     def _read(self) -> None:
-        text = self._path.read_text("utf-8") if self._path.exists() else ""
+        try:
+            text = self._path.read_text("utf-8") if self._path.exists() else ""
+        except (OSError, UnicodeDecodeError):
+            raise PasstimeError(f"{self._path} cannot be read: restore it, for instance by `git checkout`") from None
         for number, line in enumerate(text.splitlines(), start=1):
             try:
                 self._add(json.loads(line))

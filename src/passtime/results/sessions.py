@@ -9,7 +9,7 @@ import ast
 import functools
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -105,6 +105,13 @@ class Sessions:
         lines = self.of(cell)
         while lines and all(SAMPLES in line for line in lines) and sum(line[SAMPLES] for line in lines) > samples:
             self._lines[cell.benchmark, cell.params].remove(lines.pop())
+
+    def keep_only(self, cells: Collection[Cell]) -> None:
+        """Drops the sessions of all other cells, but not that their last attempt failed."""
+        kept = {(cell.benchmark, cell.params) for cell in cells}
+        for place, lines in list(self._lines.items()):
+            if place not in kept:
+                self._lines[place] = [line for line in lines if FAILURE in line]
 
     def lines(self) -> list[dict]:
         """All lines, as they are stored."""

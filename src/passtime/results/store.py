@@ -50,12 +50,20 @@ class Store:
     """
 
     def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
-        self.path = folder / f"{header['commit_hash'][:COMMIT_DIGITS]}-{header['env_name']}.json"
+        self.path = folder / file_name(header)
         self._header = dict(header)
 
     def read(self) -> Content:
         """What is stored; empty where nothing is. Raises content.Damaged where it cannot be read."""
-        return read(self.path) if self.path.is_file() else Content(dict(self._header))
+        if self.path.is_file():
+            return read(self.path)
+        beside = provenance_of(self.path)
+        if beside.is_file() and beside.stat().st_size:
+            raise content.Damaged(
+                f"{self.path} is missing, and {beside.name} beside it has its sessions: restore it, for instance by "
+                "`git checkout`, or move both away"
+            )
+        return Content(dict(self._header))
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[Content]:
@@ -156,7 +164,16 @@ def read(path: Path) -> Content:
     """The content of a release's file. Raises content.Damaged, with the file and the place in it."""
     beside = provenance_of(path)
     lines = _text(beside) if beside.is_file() else ""
-    return content.parse(_text(path), lines, str(path), str(beside))
+    found = content.parse(_text(path), lines, str(path), str(beside))
+    name, machine = file_name(found.header), found.header["params"].get("machine")
+    if (name, machine) != (path.name, path.parent.name):
+        raise content.Damaged(f"{path} is damaged: what is in it belongs into {machine}/{name}")
+    return found
+
+
+def file_name(header: Mapping[str, Any]) -> str:
+    """The name of the file with the results of which this is the header."""
+    return f"{header['commit_hash'][:COMMIT_DIGITS]}-{header['env_name']}.json"
 
 
 def read_sessions(path: Path) -> Sessions:

@@ -201,6 +201,7 @@ def test_a_pack_has_a_size(checkout, monkeypatch, limit):
     assert spec is not None
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # what is in that folder is what the workflows run
     spec.loader.exec_module(script)
     monkeypatch.setattr(script, limit, 3)
     before = files(checkout)

@@ -20,7 +20,7 @@ from passtime import cli
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".github/workflows"
-SCRIPTS = sorted(path for path in (ROOT / ".github/scripts").iterdir() if path.suffix != ".py")
+SCRIPTS = sorted(path for path in (ROOT / ".github/scripts").iterdir() if path.is_file() and path.suffix != ".py")
 WORKFLOWS: dict[str, dict[Any, Any]] = {
     path.name: yaml.safe_load(path.read_text("utf-8")) for path in sorted(FOLDER.iterdir())
 }

@@ -62,7 +62,7 @@ screenshot: $(READY) ## picture html/'s first page for the README
 PYTEST := $(BIN)/python -m pytest -n auto
 test check: export PYTHONDONTWRITEBYTECODE :=
 
-test: $(READY) ## run all tests; the first run downloads two torch releases
+test: $(READY) ## run all tests; the first run downloads torch 1.4.0 and two of tinygrad
 	@$(PYTEST)
 
 check: $(READY) ## lint, types, and the tests that download nothing

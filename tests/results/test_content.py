@@ -121,6 +121,18 @@ def test_sessions_of_two_sides_are_united():
     assert values[RESNET50.params].samples == [9.0]
 
 
+def test_sides_with_other_parameters_are_united():
+    """Where one side has a parameter more, and no version tells, that side's cells stay and nothing fails."""
+    more = {**BENCHMARK, "params": [*BENCHMARK["params"], ["'float32'"]]}
+    cell = cells_of(more)[0]
+    for is_ours in (True, False):
+        wider, narrower = Content(dict(HEADER)), with_session([1.0])
+        wider.add(more, cell, [line(cell)], None, [2.0])
+        one, two = (wider, narrower) if is_ours else (narrower, wider)
+        one.unite(two)
+        assert one.value(more, cell) == 2.0
+
+
 def test_a_number_of_one_side_beats_not_available():
     """A cell that one side measured and the other could not have is measured."""
     for measured_first in (True, False):

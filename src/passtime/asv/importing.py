@@ -14,6 +14,7 @@ from passtime import places
 from passtime.errors import PasstimeError
 from passtime.results.history import doubts
 from passtime.results.history.markdown import Cell, Machine
+from passtime.results.machine import FILE
 from passtime.results.sessions import DOUBTS, IMPORTED, cells_of
 from passtime.results.sessions import Cell as ResultCell
 from passtime.results.store import milliseconds, store_of
@@ -86,7 +87,7 @@ def _place(benchmarks: dict[str, dict], cell: Cell) -> tuple[dict, ResultCell]:
 
 def _keep_machine(results: Path, machine: Machine) -> dict[str, str]:
     facts = {**dict.fromkeys(_FACTS, "unknown"), **dict(machine.facts), "machine": machine.name}
-    path = results / machine.name / "machine.json"
+    path = results / machine.name / FILE
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         util.write_json(str(path), dict(sorted(facts.items())), AsvMachine.api_version)

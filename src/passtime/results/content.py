@@ -16,6 +16,7 @@ from typing import Any
 
 from asv_runner.statistics import compute_stats
 
+from passtime.catalog import requests
 from passtime.errors import PasstimeError
 from passtime.results import sessions as lines_of
 from passtime.results.sessions import IMPORTED, QUICK, SAMPLES, STARTED_AT, Cell, Sessions, cells_of, plain
@@ -73,11 +74,7 @@ class Entry:
 
     def widen(self, params: Sequence[Sequence[str]]) -> None:
         """Makes the axes hold these parameters, in their order, and what is stored beside them."""
-        wider = [{plain(source): source for source in axis} for axis in params]
-        if len(wider) == len(self.axes):
-            wider = [{**axis, **{key: old[key] for key in old if key not in axis}}
-                     for axis, old in zip(wider, self.axes, strict=True)]  # fmt: skip
-        self.axes = wider
+        self.axes = _both(_axes(params), self.axes)
 
 
 @dataclass
@@ -132,14 +129,13 @@ class Content:
             entry.started_at = started_at
         return True
 
-    def put_not_available(self, benchmark: Mapping[str, Any], cells: Sequence[Cell], started_at: int) -> bool:
-        """NaN for those of the cells that have nothing; says whether there were any."""
+    def put_not_available(self, benchmark: Mapping[str, Any], cells: Sequence[Cell], started_at: int) -> None:
+        """NaN for those of the cells that have nothing."""
         empty = [cell for cell in cells if self.value(benchmark, cell) is None]
         if empty:
             entry = self._entry(benchmark)
             entry.started_at = started_at
             entry.values.update({cell.params: Value(math.nan) for cell in empty})
-        return bool(empty)
 
     def put_failure(self, benchmark: Mapping[str, Any], cell: Cell, line: dict, started_at: int) -> None:
         """Notes a failed attempt; what is stored stays."""
@@ -204,9 +200,7 @@ class Content:
         entry.duration = self.sessions.seconds(cell.benchmark)
 
     def _unite_entry(self, name: str, ours: Entry, theirs: Entry, other: Content) -> None:
-        ours.widen([list(axis.values()) for axis in theirs.axes] if len(theirs.axes) > len(ours.axes) else
-                   [[*axis.values(), *(more[key] for key in more if key not in axis)]
-                    for axis, more in zip(ours.axes, theirs.axes, strict=True)])  # fmt: skip
+        ours.axes = _both(*sorted((ours.axes, theirs.axes), key=len, reverse=True))
         ours.started_at = max(filter(None, (ours.started_at, theirs.started_at)), default=None)
         for params in dict.fromkeys([*ours.values, *theirs.values]):
             cell = Cell(name, 0, params)
@@ -332,9 +326,8 @@ def _parse_entry(name: str, columns: Mapping[str, Any], path: str) -> Entry:
         isinstance(axis, list) and all(isinstance(source, str) for source in axis) for axis in params
     ):
         raise refuse("params", params)
-    axes = [{plain(source): source for source in axis} for axis in params]
     cells = cells_of({"name": name, "params": params})
-    is_time = name.rpartition(".")[2].startswith("time_")
+    is_time = requests.method_of(name).startswith("time_")
     whole: dict[str, list[Any]] = {}
     for column, values in columns.items():
         if column != "result" and column != "samples" and not column.startswith(_STATS):
@@ -363,7 +356,7 @@ def _parse_entry(name: str, columns: Mapping[str, Any], path: str) -> Entry:
         if value is not None:
             has_stats = any(one is not None for one in stats.values())
             found[cell.params] = Value(value, stats if has_stats else None, whole.get("samples", nothing)[place])
-    return Entry(columns.get("version"), axes, found, moment, duration, columns.get("profile"))
+    return Entry(columns.get("version"), _axes(params), found, moment, duration, columns.get("profile"))
 
 
 def _is_right(column: str, value: object, is_time: bool) -> bool:
@@ -376,6 +369,18 @@ def _is_right(column: str, value: object, is_time: bool) -> bool:
     if not _is_number(value):
         return False
     return column != "result" or _is_nan(value) or 0 < value < math.inf  # type: ignore[operator]
+
+
+def _axes(params: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    return [{plain(source): source for source in axis} for axis in params]
+
+
+def _both(axes: list[dict[str, str]], others: list[dict[str, str]]) -> list[dict[str, str]]:
+    """What either has, the first ones' values first; the first alone where they are not of the same parameters."""
+    if len(axes) != len(others):
+        return axes
+    return [{**axis, **{key: other[key] for key in other if key not in axis}}
+            for axis, other in zip(axes, others, strict=True)]  # fmt: skip
 
 
 def _united(

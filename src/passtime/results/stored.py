@@ -15,6 +15,7 @@ from passtime import places
 from passtime.catalog import requests
 from passtime.catalog.place import PASSES, Place
 from passtime.errors import PasstimeError
+from passtime.results import machine as machine_of_results
 from passtime.results import marks, store
 from passtime.results.content import Content
 from passtime.results.sessions import COMPUTER, DOUBTS, IMPORTED, PAIR, STARTED_AT, WORKER, Cell, split
@@ -108,7 +109,7 @@ class Stored:
 
 def machines(root: Path) -> list[str]:
     """The machines that have results."""
-    return sorted(path.parent.name for path in (root / "results").glob("*/machine.json"))
+    return sorted(path.parent.name for path in (root / "results").glob(f"*/{machine_of_results.FILE}"))
 
 
 def read(root: Path, machine: str, needed: Collection[str] = ()) -> list[Stored]:
@@ -128,7 +129,7 @@ def read(root: Path, machine: str, needed: Collection[str] = ()) -> list[Stored]
     by_file = {f"{commit[: store.COMMIT_DIGITS]}-{store.ENVIRONMENT}.json": name for commit, name in names.items()}
     found = []
     for path in sorted((root / "results" / machine).glob("*.json")):
-        if path.name == "machine.json":
+        if path.name == machine_of_results.FILE:
             continue
         try:
             content = store.read(path)
@@ -151,7 +152,7 @@ def times(content: Content) -> dict[Place, Measured]:
     """The times of a release's results, each with its sessions and what they were measured under."""
     found = {}
     for name, entry in content.entries.items():
-        measured_pass = name.rpartition(".")[2].removeprefix(_TIME)
+        measured_pass = requests.method_of(name).removeprefix(_TIME)
         if measured_pass not in PASSES:
             continue
         for params, value in entry.values.items():

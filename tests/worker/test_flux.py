@@ -14,7 +14,7 @@ import pytest
 from passtime import places
 from passtime.catalog import frameworks, sampling, workloads
 from passtime.errors import PasstimeError
-from passtime.measure import parity as compare
+from passtime.measure import parity
 from passtime.runtimes import julia, store
 from passtime.timeline import manifest
 from passtime.worker import adapters, protocol
@@ -176,7 +176,7 @@ def test_sessions_speak_the_protocol(start_fake):
         assert reply["provenance.garbage_collection"] == "between passes"
     for name in ("total", "inference"):
         assert ask(worker, name, "dense", "memory")["peak_bytes"] > 0
-    found = compare.check(worker, worker, "dense", "cpu")
+    found = parity.check(worker, worker, "dense", "cpu")
     assert (found.difference, found.parameters, found.output_error) == ("", PARAMETERS["dense"], 0)
 
 
@@ -275,7 +275,7 @@ def test_flux_does_the_same_work_as_torch(worker, workload):
     if runtime is None:
         pytest.skip("torch-2.15.0 is not installed: passtime runtimes install torch-2.15.0")
     with start.worker(frameworks.get("torch"), runtime, THREADS) as torch:
-        found = compare.check(torch, worker, workload, "cpu")
+        found = parity.check(torch, worker, workload, "cpu")
     if workload.endswith("pool") and worker.hello["version"].startswith(("0.8.", "0.9.", "0.10.")):
         # Their NNlib, 0.6, takes no sum or maximum below zero at padding, and keeps only the last of the gradients
         # of maxima that overlap.

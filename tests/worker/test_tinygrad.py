@@ -13,7 +13,7 @@ import pytest
 
 from passtime import worker as worker_room
 from passtime.catalog import frameworks, workloads
-from passtime.measure import parity as compare
+from passtime.measure import parity
 from passtime.runtimes import store
 from passtime.timeline import manifest
 from passtime.worker.driver import client, start
@@ -140,7 +140,7 @@ def test_a_step_is_torchs(release, workload):
     if runtime is None:
         pytest.skip("torch-2.15.0 is not installed: passtime runtimes install torch-2.15.0")
     with start.worker(frameworks.get("torch"), runtime, THREADS) as torch:
-        assert compare.check(torch, release, workload, "cpu").difference == ""
+        assert parity.check(torch, release, workload, "cpu").difference == ""
 
 
 @pytest.mark.real

@@ -25,8 +25,7 @@ from passtime.asv.environment import PasstimeEnvironment
 from passtime.asv.results import KeptResults
 from passtime.catalog import requests
 from passtime.errors import PasstimeError, plain
-from passtime.results import pace as progress
-from passtime.results import stored
+from passtime.results import pace, stored
 from passtime.results.computer import computer, is_of_here
 from passtime.results.sessions import COMPUTER, FAILURE, QUICK, SAMPLES, STARTED_AT, WORKER, Cell, said_of_release
 from passtime.results.store import NotKept
@@ -54,7 +53,7 @@ class Runner:
         self._budget = budget
         self._turns_of_a_release = 1
         self._plans: dict[str, plan.Plan] = {}  # by commit; with --interleave-rounds a release has several turns
-        self._estimate = progress.Estimate(results)
+        self._estimate = pace.Estimate(results)
 
     def run_benchmarks(
         self,

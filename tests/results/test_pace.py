@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from passtime.results import pace as progress
+from passtime.results import pace
 from passtime.results.sessions import Cell
 
 LAYER = Cell("layers.Dense.time_forward", 0, ("dense", "cpu"))
@@ -22,7 +22,7 @@ def test_minutes_follow_what_cells_took_elsewhere(tmp_path):
         for cell, seconds in ((LAYER, 1.0), (MODEL, 30.0))
     ]
     (tmp_path / "elsewhere/abc-passtime.provenance.jsonl").write_text("\n".join([*lines, "half a li"]), "utf-8")
-    estimate = progress.Estimate(tmp_path)
+    estimate = pace.Estimate(tmp_path)
     estimate.add(LAYER, 2.0)
     assert estimate.seconds([MODEL, LAYER]) == pytest.approx(62.0)
     assert estimate.seconds([UNKNOWN]) == pytest.approx(2 * 15.5)
@@ -36,13 +36,13 @@ def test_each_framework_has_a_pace_of_its_own(tmp_path):
     for name, seconds in (("flux", 20.0), ("torch", 2.0)):
         line = {"benchmark": LAYER.benchmark, "params": LAYER.params, "seconds": seconds, "provenance.framework": name}
         (tmp_path / f"here/{name}-passtime.provenance.jsonl").write_text(json.dumps(line), "utf-8")
-    estimate = progress.Estimate(tmp_path)
+    estimate = pace.Estimate(tmp_path)
     assert estimate.seconds_before({"flux": [LAYER, LAYER], "torch": [LAYER]}) == pytest.approx(42.0)
     assert estimate.seconds_before({"tinygrad": [LAYER]}) in (2.0, 20.0)
 
 
 def test_without_earlier_results_all_cells_weigh_the_same(tmp_path):
     """On the first run ever, the pace so far is all there is to go by."""
-    estimate = progress.Estimate(tmp_path)
+    estimate = pace.Estimate(tmp_path)
     estimate.add(LAYER, 2.0)
     assert estimate([MODEL, UNKNOWN]) == "2 left, about 4 s"

@@ -77,7 +77,7 @@ def request_of(request: str, measured_pass: str, workload: str = "dense", **fiel
     samples = fields.pop("samples", 2)
     return {
         "request": request,
-        "protocol": 1,
+        "protocol": 2,
         "pass": measured_pass,
         **workloads.request_fields(workload, device),
         **sampling.policy(samples if isinstance(samples, int) else None),

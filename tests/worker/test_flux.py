@@ -40,7 +40,7 @@ PARAMETERS = {
 }
 
 MESSAGES = [
-    {"request": "hello", "protocol": 1},
+    {"request": "hello", "protocol": 2},
     request_of("sample", "forward", "vgg16"),
     {"text": 'a "quoted" \\ back\nslash, \t tab, é ü 漢 🎉 }],', "": "", "none": None, "yes": True, "no": False},
     {"numbers": [0, -1, 1.5, 2e-7, 1e22], "strings": ["a,b", "[c]"], "empty": []},

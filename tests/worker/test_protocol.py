@@ -62,12 +62,16 @@ def test_an_error_is_one_line():
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
-        ({"protocol": 2}, "protocol", "this worker speaks protocol 1, the request protocol 2"),
+        ({"protocol": 1}, "protocol", "this worker speaks protocol 2, the request protocol 1"),
         ({"request": "dance"}, "bad_request", "no such request: dance"),
         ({"workload": None}, "bad_request", "workload cannot be None"),
         ({"threads": True}, "bad_request", "threads cannot be True"),
-        ({"pass": "sideways"}, "bad_request", "a sample request's pass is one of"),
-        ({"request": "memory", "pass": "forward"}, "bad_request", "a memory request's pass is one of total, inference"),
+        ({"pass": "sideways"}, "bad_request", "the pass of sample is one of"),
+        ({"request": "open", "pass": "forward"}, "bad_request", "the pass of open is one of total, inference"),
+        ({"request": "step"}, "bad_request", "the step request lacks samples"),
+        ({"request": "step", "samples": 0, "untimed_passes": 0}, "bad_request", "a step takes at least one sample"),
+        ({"request": "step", "samples": 1.5, "untimed_passes": 0}, "bad_request", "samples cannot be 1.5"),
+        ({"request": "memory", "pass": "forward"}, "bad_request", "the pass of memory is one of total, inference"),
     ],
 )
 def test_a_request_that_cannot_be_taken_is_told_why(change, kind, message):
@@ -92,6 +96,7 @@ def test_the_page_shows_messages_that_are_right():
     messages = [protocol.decode(line.encode()) for line in lines]
     assert {message.get("request", message.get("reply")) for message in messages} == {
         *("hello", "sample", "samples", "memory", "parity", "error"),
+        *("open", "opened", "step", "stepped", "close", "closed"),
     }
     for message in messages:
         if "request" in message:

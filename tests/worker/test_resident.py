@@ -53,7 +53,7 @@ def test_hello_waits_for_the_process(start):
     """The worker says of itself what the process says once it has loaded its framework."""
     assert start().hello == {
         "reply": "hello",
-        "protocol": 1,
+        "protocol": 2,
         "framework": "fake",
         "version": "1.0",
         "devices": ["cpu"],

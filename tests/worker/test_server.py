@@ -42,7 +42,7 @@ def test_hello_tells_who_answers(start):
     """A worker says which release it is and which devices it sees, in the protocol's version."""
     assert start(PASSTIME_RELEASE="fake-2.3").hello == {
         "reply": "hello",
-        "protocol": 1,
+        "protocol": 2,
         "framework": "fake",
         "version": "2.3",
         "devices": ["cpu", "gpu"],

@@ -7,7 +7,7 @@ Both sides use this module, so it is valid for Python 3.6 and imports the standa
 import json
 from typing import Any, Dict
 
-VERSION = 1
+VERSION = 2
 
 # The passes that a session measures: a training session all three from the same steps.
 SESSIONS = {"training": ("forward", "backward", "total"), "inference": ("inference",)}
@@ -37,12 +37,17 @@ MARKS = (SUSPENDED, THROTTLED, STOLEN, OTHERS)
 
 _NUMBER = (int, float)
 
-# The requests that a session answers, and the passes that each may name.
+# The requests that a session is made for, and the passes that each may name.
 _ANSWERS = {
     "sample": ("forward", "backward", "total", "inference"),
     "memory": ("total", "inference"),
     "parity": ("total",),
+    "open": ("total", "inference"),
 }
+
+# The requests to a session that `open` made, and their fields.
+STEP, CLOSE = "step", "close"
+_HELD_FIELDS: Dict[str, Dict[str, Any]] = {STEP: {"samples": int, "untimed_passes": int}, CLOSE: {}}
 
 # Who of two workers brings the weights and the input, and who takes them over.
 REFERENCE, FOLLOWER = "reference", "follower"
@@ -115,18 +120,26 @@ def check(request: dict) -> None:
     kind = request.get("request")
     if kind == "hello":
         return
+    if kind in _HELD_FIELDS:
+        _check_fields(request, _HELD_FIELDS[kind])
+        if kind == STEP and (request["samples"] < 1 or request["untimed_passes"] < 0):
+            raise Failure(BAD_REQUEST, "a step takes at least one sample, and no negative number of untimed passes")
+        return
     if kind not in _ANSWERS:
         raise Failure(BAD_REQUEST, f"no such request: {kind}")
-    fields = {**_FIELDS, **_PARITY_FIELDS} if kind == "parity" else _FIELDS
-    for field, types in fields.items():
-        if field not in request:
-            raise Failure(BAD_REQUEST, f"the {kind} request lacks {field}")
-        if not isinstance(request[field], types) or isinstance(request[field], bool):
-            raise Failure(BAD_REQUEST, f"{field} cannot be {request[field]!r}")
+    _check_fields(request, {**_FIELDS, **_PARITY_FIELDS} if kind == "parity" else _FIELDS)
     if request["pass"] not in _ANSWERS[kind]:
-        raise Failure(BAD_REQUEST, f"a {kind} request's pass is one of {', '.join(_ANSWERS[kind])}")
+        raise Failure(BAD_REQUEST, f"the pass of {kind} is one of {', '.join(_ANSWERS[kind])}")
     if kind == "parity" and request["role"] not in (REFERENCE, FOLLOWER):
         raise Failure(BAD_REQUEST, f"a parity request's role is {REFERENCE} or {FOLLOWER}, not {request['role']!r}")
+
+
+def _check_fields(request: dict, fields: Dict[str, Any]) -> None:
+    for field, types in fields.items():
+        if field not in request:
+            raise Failure(BAD_REQUEST, f"the {request['request']} request lacks {field}")
+        if not isinstance(request[field], types) or isinstance(request[field], bool):
+            raise Failure(BAD_REQUEST, f"{field} cannot be {request[field]!r}")
 
 
 def session_of(request: dict) -> str:

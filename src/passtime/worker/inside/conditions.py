@@ -8,7 +8,7 @@ marks of them here, and adds what holds for the whole worker. docs/provenance.md
 
 import os
 import re
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from passtime.worker import cgroup, protocol
 from passtime.worker.inside import variables
@@ -42,15 +42,30 @@ class Conditions:
     def tell(self, document: dict, request: dict) -> None:
         """Adds a session's conditions to its replies of samples and memory, and takes its readings out."""
         observed = document.pop("observed", None) or {}
-        fields = {"provenance." + name: value for name, value in self._standing(request["threads"], observed)}
+        fields = _as_provenance(self._standing(request["threads"], observed))
         readings = observed.get("readings", ())
         if len(readings) >= 2:
             during = self._during(*readings[-2:])
-            fields.update({"provenance." + name: value for name, value in during.items()})
+            fields.update(_as_provenance(during.items()))
             fields["marks"] = list(marks(during))
         for reply in document["replies"].values():
             if reply["reply"] in ("samples", "memory"):
                 reply.update(fields)
+
+    def tell_step(self, document: dict, so_far: Dict[str, Any]) -> None:
+        """Adds what disturbed a step's samples to its reply, and what happened during them to that of earlier steps."""
+        readings = (document.pop("observed", None) or {}).get("readings", ())
+        if len(readings) >= 2:
+            during = self._during(*readings[-2:])
+            document["reply"]["marks"] = list(marks(during))
+            for name, amount in during.items():
+                so_far[name] = round(so_far.get(name, 0) + amount, 6)
+
+    def tell_end(self, document: dict, request: dict, so_far: Dict[str, Any]) -> None:
+        """Adds the conditions of a session that was held to its last reply; `request` is the one that opened it."""
+        observed = document.pop("observed", None) or {}
+        document["reply"].update(_as_provenance(self._standing(request["threads"], observed)))
+        document["reply"].update(_as_provenance(so_far.items()))
 
     def _standing(self, threads: int, observed: dict) -> Iterator[Tuple[str, Any]]:
         """What does not change between sessions, unless someone changes it."""
@@ -113,6 +128,10 @@ class Conditions:
                 return file.read().strip()
         except OSError:
             return ""
+
+
+def _as_provenance(told: Iterable[Tuple[str, Any]]) -> Dict[str, Any]:
+    return {"provenance." + name: value for name, value in told}
 
 
 def marks(during: Dict[str, Any]) -> Iterator[str]:

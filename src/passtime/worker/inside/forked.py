@@ -11,7 +11,7 @@ from typing import Callable
 from passtime.worker import protocol
 from passtime.worker.inside import session
 from passtime.worker.inside.adapter import Adapter
-from passtime.worker.inside.child import Child
+from passtime.worker.inside.child import Child, Talking
 
 # A thread that was told to end, or waited for, is still there for a moment.
 _PATIENCE_SECONDS = 0.2
@@ -20,6 +20,8 @@ _POLL_SECONDS = 0.01
 
 class Forked:
     """Sessions of an adapter, each in a child of its own; see `server.serve` for what they are."""
+
+    holds_one = False
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
@@ -37,6 +39,11 @@ class Forked:
     def session(self, request: dict, close_inherited: Callable[[], None]) -> Child:
         check_threads("before a session", "its framework, or a library under it,")
         return Child(functools.partial(session.run, self._adapter, request, self._adapter.clock()), close_inherited)
+
+    def hold(self, request: dict, close_inherited: Callable[[], None]) -> Talking:
+        check_threads("before a session", "its framework, or a library under it,")
+        arrival = self._adapter.clock()
+        return Talking(functools.partial(session.hold, self._adapter, request, arrival), close_inherited)
 
     def close(self) -> None:
         """Nothing runs between sessions."""

@@ -51,7 +51,7 @@ def sample(
     """
     batch = batches(workload, session, clock)
     warmup_start = clock()
-    count, warmup_passes = warm_up(batch, policy, clock)
+    count, warmup_passes, _ = warm_up(batch, policy, clock)
     workload.observe()
     observe()
     start = clock()
@@ -74,6 +74,47 @@ def sample(
     observe()
     workload.observe()
     return samples
+
+
+class Held:
+    """A session that is warm and takes its samples when it is asked to.
+
+    `samples` has all that it measured so far, `step_seconds` what one whole pass took in the last batch of warm-up.
+    """
+
+    def __init__(self, workload: Workload, session: str, policy: dict, clock: Callable[[], float]) -> None:
+        self._workload, self._clock = workload, clock
+        self._batch = batches(workload, session, clock)
+        start = clock()
+        count, passes, means = warm_up(self._batch, policy, clock)
+        while is_too_short(means, count, policy):
+            count *= 2
+            means = self._batch(count)
+            passes += count
+        self.samples = Samples(count, passes, clock() - start)
+        self.samples.elapsed_seconds = _none_of(session)
+        self.step_seconds = means[SESSIONS[session][-1]]
+        workload.observe()
+
+    def step(self, samples: int, untimed_passes: int, observe: Callable[[], None]) -> Dict[str, List[float]]:
+        """Takes so many samples, after passes that are not timed; gives each pass's seconds.
+
+        `observe` is called right before the first sample and right after the last.
+        """
+        if untimed_passes:
+            self._batch(untimed_passes)
+            self.samples.warmup_passes += untimed_passes
+        taken: Dict[str, List[float]] = {name: [] for name in self.samples.elapsed_seconds}
+        observe()
+        start = self._clock()
+        for _ in range(samples):
+            for name, seconds in self._batch(self.samples.passes_per_sample).items():
+                taken[name].append(seconds)
+        self.samples.sampling_seconds += self._clock() - start
+        observe()
+        for name, found in taken.items():
+            self.samples.elapsed_seconds[name] += found
+        return taken
 
 
 def batches(workload: Workload, session: str, clock: Callable[[], float]) -> Batch:
@@ -120,8 +161,8 @@ def batches(workload: Workload, session: str, clock: Callable[[], float]) -> Bat
     return {"training": training, "inference": inference}[session]
 
 
-def warm_up(batch: Batch, policy: dict, clock: Callable[[], float]) -> Tuple[int, int]:
-    """Runs the workload until it is steady; gives the passes per sample and the passes that it took.
+def warm_up(batch: Batch, policy: dict, clock: Callable[[], float]) -> Tuple[int, int, Dict[str, float]]:
+    """Runs the workload until it is steady; gives the passes per sample, the passes that it took and its last batch.
 
     A batch grows, by doubling, until the shortest of its passes adds up to `batch_seconds`: each pass is a result of
     its own, and the forward pass of a small layer is far shorter than its step. From then on, warm-up ends with the
@@ -135,10 +176,10 @@ def warm_up(batch: Batch, policy: dict, clock: Callable[[], float]) -> Tuple[int
         slowest, shortest = max(means.values()), min(means.values())
         is_long_enough = shortest * count >= policy["batch_seconds"]
         if clock() - start >= policy["warmup_seconds"]:
-            return count, passes
+            return count, passes, means
         if is_long_enough:
             if slowest >= best * (1 - policy["warmup_tolerance"]):
-                return count, passes
+                return count, passes, means
             best = slowest
         else:
             count *= 2

@@ -31,7 +31,8 @@ def serve(source: Any, path: str) -> None:
 
     `source` runs the sessions (`forked.py`, `resident.py`): `session(request, close_inherited)` starts one, and
     `probe(close_inherited)` the look at the framework and its devices; each gives something that a selector takes, with
-    `read()`, `document()` and `kill()` as `Child` has them. `unprobed(failure)` says what to do where that look failed.
+    `read()`, `document()` and `kill()` as `Child` has them. `hold(request, close_inherited)` starts one that is held, a
+    `Talking`; `holds_one` says that it can be one alone. `unprobed(failure)` says what to do where that look failed.
     `close()` ends what stays between sessions.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -61,6 +62,15 @@ class _Client:
         self.unread = b""
 
 
+class _Holding:
+    """A session that is held for a client: the request that opened it, and what happened during its steps."""
+
+    def __init__(self, session: Any, request: dict) -> None:
+        self.session = session
+        self.request = request
+        self.so_far: Dict[str, Any] = {}
+
+
 class _Server:
     def __init__(self, source: Any, listener: socket.socket) -> None:
         self._source = source
@@ -73,6 +83,8 @@ class _Server:
         # The session that runs, and the client that it runs for; none for the look at the devices at the start.
         self._running: Any = None
         self._served: Optional[_Client] = None
+        # The sessions that are held, by the client that each is for; one of them may be what runs.
+        self._held: Dict[_Client, _Holding] = {}
         self._identity: Optional[dict] = None
         # What was measured and not asked for yet: of each session, the replies by "sample forward" and the like.
         self._store: Dict[str, Dict[str, dict]] = {}
@@ -89,8 +101,10 @@ class _Server:
                 while self._advance():
                     pass
         finally:
-            if self._running is not None:
+            if self._running is not None and self._served not in self._held:
                 self._running.kill()
+            for holding in self._held.values():
+                holding.session.kill()
             self._source.close()
 
     # What is waited for. What an event is about may be gone by an event before it in the same round.
@@ -128,6 +142,8 @@ class _Server:
             document = {"error": failure.reply()} if client else self._source.unprobed(failure)
         if client is None:
             self._identity = document
+        elif client in self._held:
+            self._finish_held(client, document)
         else:
             self._finish_session(client, document)
 
@@ -144,14 +160,30 @@ class _Server:
                 self._answer(client, reply)
                 moved = True
         if self._running is None and self._waiting:
-            self._served, request = next(iter(self._waiting.items()))
+            client, request = next(iter(self._waiting.items()))
             try:
-                self._watch(self._source.session(self._conditions.asked(request), self._close_inherited))
+                self._start(client, request)
+                self._served = client
             except protocol.Failure as failure:
-                client, self._served = self._served, None
                 self._finish_session(client, {"error": failure.reply()})
                 moved = True
         return moved
+
+    def _start(self, client: _Client, request: dict) -> None:
+        """Has the request's work begun. Raises Failure where it cannot be."""
+        kind = request["request"]
+        if client in self._held:
+            self._held[client].session.ask(request)
+            self._watch(self._held[client].session)
+            return
+        if self._held and self._source.holds_one:
+            raise protocol.Failure(protocol.FAILED, "this worker holds a session already, and can hold one alone")
+        asked = self._conditions.asked(request)
+        if kind == "open":
+            self._held[client] = _Holding(self._source.hold(asked, self._close_inherited), request)
+            self._watch(self._held[client].session)
+        else:
+            self._watch(self._source.session(asked, self._close_inherited))
 
     def _take_request(self, client: _Client) -> bool:
         """The client's next request joins those that wait, once the one before it is answered."""
@@ -162,13 +194,21 @@ class _Server:
         try:
             request = protocol.decode(line)
             protocol.check(request)
+            self._check_order(client, request["request"])
         except protocol.Failure as failure:
             self._answer(client, failure.reply())
         else:
             self._waiting[client] = request
         return True
 
+    def _check_order(self, client: _Client, kind: str) -> None:
+        if kind != "hello" and (kind in (protocol.STEP, protocol.CLOSE)) != (client in self._held):
+            said = "holds a session: only step and close are for it" if client in self._held else "holds no session"
+            raise protocol.Failure(protocol.BAD_REQUEST, f"{kind}: this connection {said}")
+
     def _ready_reply(self, request: dict) -> Optional[dict]:
+        if request["request"] in (protocol.STEP, protocol.CLOSE):
+            return None
         if request["request"] != "hello":
             # Handed out once: asked for again, it is measured again.
             return self._store.get(_session_key(request), {}).pop(_reply_key(request), None)
@@ -182,9 +222,23 @@ class _Server:
             self._conditions.tell(document, request)
             self._store[_session_key(request)] = document["replies"]
             return
-        error = dict(document["error"])
-        error["message"] += f" ({request['pass']} of {request['workload']} on {request['device']})"
-        self._answer(client, error)
+        self._answer(client, _error_of(document["error"], request))
+
+    def _finish_held(self, client: _Client, document: dict) -> None:
+        """Answers a request to a session that is held. After an error, and after its close, it is no more."""
+        kind = self._waiting[client]["request"]
+        holding = self._held[client]
+        if "error" in document or kind == protocol.CLOSE:
+            del self._held[client]
+            holding.session.kill()
+        if "error" in document:
+            self._answer(client, _error_of(document["error"], holding.request))
+            return
+        if kind == protocol.STEP:
+            self._conditions.tell_step(document, holding.so_far)
+        elif kind == protocol.CLOSE:
+            self._conditions.tell_end(document, holding.request, holding.so_far)
+        self._answer(client, document["reply"])
 
     def _answer(self, client: _Client, reply: dict) -> None:
         self._waiting.pop(client, None)
@@ -199,10 +253,14 @@ class _Server:
         client.connection.close()
         self._clients.remove(client)
         self._waiting.pop(client, None)
+        holding = self._held.pop(client, None)
         if client is self._served and self._running is not None:
             self._selector.unregister(self._running)
-            self._running.kill()
+            if holding is None:
+                self._running.kill()
             self._running = self._served = None
+        if holding is not None:
+            holding.session.kill()
 
     def _watch(self, running: Any) -> None:
         self._running = running
@@ -213,6 +271,14 @@ class _Server:
         self._listener.close()
         for client in self._clients:
             client.connection.close()
+
+
+def _error_of(error: dict, request: dict) -> dict:
+    """An error's reply that says what was asked for."""
+    return {
+        **error,
+        "message": f"{error['message']} ({request['pass']} of {request['workload']} on {request['device']})",
+    }
 
 
 def _session_key(request: dict) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from passtime import places
 from passtime.catalog.frameworks import Framework
 from passtime.runtimes.store import Runtime
+from passtime.worker.driver import memory
 from passtime.worker.driver.supervisor import Worker
 
 # Tells the worker which release it is of, where nothing in its runtime does.
@@ -39,4 +40,5 @@ def command(framework: Framework, runtime: Runtime, socket: Path) -> list[str]:
 def environment_of(framework: Framework, runtime: Runtime, threads: int) -> dict[str, str]:
     """The variables that the worker needs beside those that are inherited."""
     threads_of_libraries = dict.fromkeys(framework.thread_variables, str(threads))
-    return {RELEASE_VARIABLE: runtime.release, **threads_of_libraries, **runtime.environment}
+    kept = memory.variables({**os.environ, **runtime.environment})
+    return {RELEASE_VARIABLE: runtime.release, **threads_of_libraries, **kept, **runtime.environment}

@@ -73,6 +73,9 @@ class Conditions:
         yield "cpu_quota", "none" if quota is None else round(quota, 4)
         yield "affinity_cpus", len(self._cpus)
         yield "allocator", allocator(observed.get("malloc") or "")
+        # What passtime's driver decided (worker/driver/memory.py), and by which variables it did.
+        memory = os.environ.get("PASSTIME_MEMORY", "system")
+        yield "memory", memory
         found = re.search(r"\[(\w+)\]", self._read("sys/kernel/mm/transparent_hugepage/enabled"))
         if found:
             yield "transparent_huge_pages", found.group(1)
@@ -83,7 +86,8 @@ class Conditions:
         if turbo is not None:
             yield "turbo", "on" if turbo else "off"
         for name, value in variables.recorded(threads).items():
-            yield "env." + name, value
+            if memory != "kept" or not name.startswith("MALLOC_"):
+                yield "env." + name, value
 
     def _turbo(self) -> Optional[bool]:
         """Whether the processor may clock higher than its nominal frequency; None where the kernel does not show it."""

@@ -7,7 +7,7 @@ from passtime.catalog import workloads
 class Convolution(benchmark.PassBenchmark):
     """3x3 and 5x5 convolutions of a 224x224 image, with stride 1 and 2."""
 
-    version = "1"
+    version = "2"
     params = (tuple(workloads.CONVOLUTIONS), workloads.DEVICES)
     param_names = ("layer", "device")
 
@@ -15,7 +15,7 @@ class Convolution(benchmark.PassBenchmark):
 class Dense(benchmark.PassBenchmark):
     """A fully connected layer, 1024 to 512."""
 
-    version = "1"
+    version = "2"
     params = (tuple(workloads.DENSE_LAYERS), workloads.DEVICES)
     param_names = ("layer", "device")
 
@@ -23,7 +23,7 @@ class Dense(benchmark.PassBenchmark):
 class Normalization(benchmark.PassBenchmark):
     """Batch normalization of a 224x224 image."""
 
-    version = "1"
+    version = "2"
     params = (tuple(workloads.NORMALIZATIONS), workloads.DEVICES)
     param_names = ("layer", "device")
 
@@ -31,6 +31,6 @@ class Normalization(benchmark.PassBenchmark):
 class Pooling(benchmark.PassBenchmark):
     """3x3 max and mean pooling of a 224x224 image, with stride 2."""
 
-    version = "1"
+    version = "2"
     params = (tuple(workloads.POOLINGS), workloads.DEVICES)
     param_names = ("layer", "device")

@@ -7,7 +7,7 @@ from passtime.catalog import workloads
 class VGG(benchmark.PassBenchmark):
     """VGG 11 to 19, with and without batch normalization."""
 
-    version = "1"
+    version = "2"
     params = (workloads.VGG_MODELS, workloads.DEVICES)
     param_names = ("model", "device")
 
@@ -15,6 +15,6 @@ class VGG(benchmark.PassBenchmark):
 class ResNet(benchmark.PassBenchmark):
     """ResNet 18 to 152, and the variants that torchvision builds from the same class."""
 
-    version = "1"
+    version = "2"
     params = (workloads.RESNET_MODELS, workloads.DEVICES)
     param_names = ("model", "device")

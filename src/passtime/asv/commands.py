@@ -24,9 +24,8 @@ from asv.repo import NoSuchNameError, get_repo
 from asv.results import get_filename
 
 from passtime import places
-from passtime.asv import budget, comparing, machine
+from passtime.asv import comparing, machine
 from passtime.asv import process as asv_process
-from passtime.asv.budget import Budget
 from passtime.asv.environment import PasstimeEnvironment
 from passtime.asv.patterns import compiled
 from passtime.asv.results import KeptResults
@@ -128,7 +127,7 @@ def _prepare_run(conf: Config, args: argparse.Namespace) -> None:
         raise PasstimeError("--profile sees nothing of what is timed, which runs in workers; leave it out")
     skip_measured = args.skip_existing or args.skip_existing_successful
     skip_failed = args.skip_existing or args.skip_existing_failed
-    _prepare_measuring(conf, args, skip_measured, skip_failed, budget.from_environment())
+    _prepare_measuring(conf, args, skip_measured, skip_failed)
     # asv skips whole benchmarks, and takes one with a single measured parameter for done.
     args.skip_existing = args.skip_existing_successful = args.skip_existing_failed = False
     args.parallel = 1  # asv would install in other processes, all at once
@@ -141,7 +140,6 @@ def _prepare_measuring(
     args: argparse.Namespace,
     skip_measured: bool = False,
     skip_failed: bool = False,
-    within: Budget | None = None,
 ) -> None:
     if any(spec != PasstimeEnvironment.tool_name for spec in args.env_spec):
         raise PasstimeError(
@@ -155,7 +153,7 @@ def _prepare_measuring(
     _check_attributes(getattr(args, "attribute", None) or {})
     computer()  # what is wrong with it is said before anything is installed
     end_by_interrupt()
-    runner = Runner(Path(conf.results_dir), skip_measured, skip_failed, within)
+    runner = Runner(Path(conf.results_dir), skip_measured, skip_failed)
     # asv would skip, fail and store whole benchmarks.
     run.run_benchmarks = find.run_benchmarks = runner.run_benchmarks
     run.skip_benchmarks = runner.skip_benchmarks

@@ -49,12 +49,6 @@ class Plan:
         """Whether something of it was measured, or failed."""
         return len(self.left()) < len(self.total)
 
-    def leave_out(self) -> int:
-        """Leaves out all that is left; returns how much that is."""
-        left = len(self.left())
-        self.rounds = dict.fromkeys(self.rounds, 0)
-        return left
-
     def leave_out_devices(self, benchmarks: Benchmarks, devices: Collection[str]) -> None:
         """What runs on a device that the release does not see here is not available; that takes no measurement."""
         for cell, rounds in self.rounds.items():

@@ -19,14 +19,13 @@ from asv.runner import BenchmarkResult
 from asv_runner.statistics import compute_stats, get_err
 
 from passtime.amounts import duration
-from passtime.asv import need, plan
-from passtime.asv.budget import Budget
+from passtime.asv import plan
 from passtime.asv.environment import PasstimeEnvironment
 from passtime.asv.results import KeptResults
 from passtime.catalog import requests
 from passtime.errors import PasstimeError, plain
-from passtime.results import pace, stored
-from passtime.results.computer import computer, is_of_here
+from passtime.results import pace
+from passtime.results.computer import computer
 from passtime.results.sessions import COMPUTER, FAILURE, QUICK, SAMPLES, STARTED_AT, WORKER, Cell, said_of_release
 from passtime.results.store import NotKept
 from passtime.worker.driver import limits
@@ -41,17 +40,12 @@ _RELEASE = "<release>"
 class Runner:
     """One `asv run`: what was chosen, and what has been done of it, release by release.
 
-    `results` is the folder of all machines' results: how long cells took there says how much is left. With a `budget`
-    no session is begun once it is spent, and what is left of it when all is measured goes where it is needed most.
+    `results` is the folder of all machines' results: how long cells took there says how much is left.
     """
 
-    def __init__(
-        self, results: Path, skip_measured: bool = False, skip_failed: bool = False, budget: Budget | None = None
-    ) -> None:
+    def __init__(self, results: Path, skip_measured: bool = False, skip_failed: bool = False) -> None:
         self._skip_measured = skip_measured
         self._skip_failed = skip_failed
-        self._budget = budget
-        self._turns_of_a_release = 1
         self._plans: dict[str, plan.Plan] = {}  # by commit; with --interleave-rounds a release has several turns
         self._estimate = pace.Estimate(results)
 
@@ -76,9 +70,6 @@ class Runner:
         assert env.release is not None
         attributes = {**(extra_params or {}), **(_QUICK_ATTRIBUTES if quick else {})}
         choice = plan.Choice(self._skip_measured, self._skip_failed, quick, attributes.get("rounds"))
-        if self._budget is not None:
-            self._turns_of_a_release = max(self._turns_of_a_release, *(run_rounds or [1]))
-            self._budget.begin_turn(env.release_count * self._turns_of_a_release)
         # A process for each benchmark, never a fork server: its variables say which worker to ask.
         spawner = runner.get_spawner(env, benchmarks.benchmark_dir, "spawn")
         measuring = _Measuring(env, results, spawner, attributes, quick, show_stderr)
@@ -92,8 +83,6 @@ class Runner:
                     if run_rounds is None and most > 1:
                         log.info(f"Round {most - round_ + 1} of {most}")
                     self._measure_round(round_, todo, benchmarks, measuring, env)
-                if self._budget is not None and (run_rounds is None or 1 in run_rounds):
-                    self._measure_more(todo, benchmarks, measuring, env, results)
             except NotKept:
                 raise  # of no release can anything be kept any more
             except PasstimeError as error:
@@ -111,8 +100,6 @@ class Runner:
         """Skips a release that could not be installed: asv would overwrite all that is stored of it with null."""
         assert env.release is not None
         log.warning(f"{env.release.name} is skipped: it is not installed, as said above")
-        if self._budget is not None:
-            self._budget.skip_turn()
         self._give_up(results)
         return results
 
@@ -139,20 +126,13 @@ class Runner:
     def _measure_round(
         self, round_: int, todo: plan.Plan, benchmarks: Benchmarks, measuring: _Measuring, env: PasstimeEnvironment
     ) -> None:
-        begun = set()
         for cell in [cell for cell, rounds in todo.rounds.items() if rounds >= round_]:
-            is_asked = requests.are_asked(benchmarks[cell.benchmark])
-            # What the worker has measured already is taken from it.
-            if self._is_spent() and not (is_asked and need.session_of(cell) in begun):
-                continue
             log.set_nitems(len(self._left(env)))
             log.info(str(cell))
             started = time.monotonic()
             outcome, failure = measuring.measure(benchmarks[cell.benchmark], cell)
             if failure is None:
                 todo.rounds[cell] -= 1
-                if is_asked:
-                    begun.add(need.session_of(cell))
             else:
                 todo.rounds[cell] = 0  # what failed is not tried again in the same run
             self._estimate.add(cell, time.monotonic() - started)
@@ -161,48 +141,6 @@ class Runner:
             log.add(f"  {outcome}  ({self._estimate(left)})" if left else f"  {outcome}")
             if failure is not None:
                 _tell(cell, failure)
-
-    def _measure_more(
-        self,
-        todo: plan.Plan,
-        benchmarks: Benchmarks,
-        measuring: _Measuring,
-        env: PasstimeEnvironment,
-        results: KeptResults,
-    ) -> None:
-        """Sessions beyond the plan, each where it is needed most, until none is needed or the budget is spent."""
-        from passtime.stats import uncertainty  # here, since it loads SciPy, which few runs need
-
-        assert env.release is not None
-        if self._is_spent():
-            left_out = todo.leave_out()
-            log.info(f"The budget is spent: {left_out} of {len(todo.total)} are left out")
-            return
-        # What --quick takes is kept nowhere beside real samples.
-        there = [cell for cell in todo.rounds if results.sessions.of(cell)]
-        asked = [cell for cell in there if requests.are_asked(benchmarks[cell.benchmark])]
-        sessions = {} if measuring.quick else need.timed(asked)
-        others = need.of_others(results.params["machine"], env.release.name) if sessions else []
-        while not self._is_spent():
-            everything = stored.times(results.content)
-            times = {place: time.only(is_of_here) for place, time in everything.items()}
-            greatest = need.greatest(sessions, times, uncertainty.usual([*others, times]))
-            if greatest is None:
-                break
-            session, half_width = greatest
-            env.stop_workers()  # as for a round: a session of another worker tells more
-            log.info(f"{' '.join(session)} once more: the widest interval, ± {100 * half_width:.1f} %")
-            for cell in sessions[session]:
-                log.info(str(cell))
-                outcome, failure = measuring.measure(benchmarks[cell.benchmark], cell)
-                log.add(f"  {outcome}")
-                if failure is not None:
-                    _tell(cell, failure)
-                    del sessions[session]
-                    break
-
-    def _is_spent(self) -> bool:
-        return self._budget is not None and self._budget.is_spent()
 
     def _left(self, env: PasstimeEnvironment) -> list[Cell]:
         """What is still to be measured in this run, the releases to come taken to be like the largest so far."""

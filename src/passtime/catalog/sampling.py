@@ -41,9 +41,9 @@ def policy(samples: int | None = None) -> dict[str, float]:
     return fields
 
 
-def policy_for_verdict() -> dict[str, float]:
-    """The sampling fields where two releases are measured in turn, in as many sessions as it takes.
+def policy_for_heats() -> dict[str, float]:
+    """The sampling fields where releases take turns: shorter samples, and so more turns in the same time.
 
-    How much sessions differ decides then, not how sure each is of its own median: they are kept short.
+    What hits the machine for a moment hits one turn; how many turns there are is decided while measuring.
     """
-    return {**policy(), "minimum_samples": 2, "minimum_long_samples": 2, "maximum_seconds": 0.25}
+    return {**policy(), "batch_seconds": 0.01}

@@ -16,7 +16,6 @@ _ROOMS = {
     "bisect": "passtime.cli.bisect",
     "dashboard": "passtime.cli.dashboard",
     "history": "passtime.cli.history",
-    "machine": "passtime.cli.machine",
     "measure": "passtime.cli.measure",
     "parity": "passtime.cli.parity",
     "results": "passtime.cli.results",

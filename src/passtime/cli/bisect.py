@@ -66,7 +66,7 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
 
     def measured(release: Release, pattern: re.Pattern[str], margin: float) -> Report:
         progress.print(f"{line[0].name} against {release.name} ...", highlight=False)
-        made, failures = compare(suite, line[0], release, pattern, None, budget, margin, progress)
+        (made,), failures = compare(suite, line[0], [release], pattern, None, budget, margin, progress)
         for failure in failures:
             progress.print(failure, highlight=False)
         return made
@@ -75,7 +75,7 @@ def bisect(good: str, bad: str, bench: str, budget: float, machine: str | None) 
     tell(line[-1], whole)
     followed = re.compile(re.escape(f"{whole.base.benchmark}('{whole.place.workload}', '{whole.place.device}')") + "$")
     # Halfway between as fast as the good one and as slow as the bad one, on the scale of ratios.
-    margin = math.sqrt(whole.change.ratio) - 1
+    margin = math.sqrt(whole.ratio) - 1
 
     def is_slow(release: Release) -> bool | None:
         try:
@@ -125,6 +125,8 @@ def search(line: Sequence[Release], is_slow: IsSlow) -> Found:
 
 def slow_by(row: Row, margin: float) -> bool | None:
     """Whether a release is nearer to the bad one; None where its interval holds the middle."""
+    if row.change is None:
+        return None
     if row.verdict == judge.SAME or row.change.high < 1 + margin:
         return False
     return True if row.change.low > 1 + margin else None
@@ -137,7 +139,7 @@ def _slowest(made: Report) -> Row:
             f"{made.other} is not shown to be slower than {made.base} ({made.outcome}): there is nothing to look for, "
             "or --budget is too small to see it"
         )
-    return max(slower, key=lambda row: row.change.ratio)
+    return max(slower, key=lambda row: row.ratio)
 
 
 def _evidence(release: Release, row: Row) -> str:

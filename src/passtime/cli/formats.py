@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import click
 from rich.table import Table
 from rich.text import Text
 
@@ -20,15 +21,21 @@ from passtime.stats import judge
 from passtime.stats.judge import Change
 
 # Of `as_json`: raised where a field goes, or means something else. A new field raises nothing.
-SCHEMA = 1
+SCHEMA = 2
 
-_STYLES = MappingProxyType({judge.SLOWER: "red", judge.FASTER: "green", judge.SAME: "bold", judge.CANNOT_TELL: "dim"})
-_COLUMNS = ("workload", "device", "pass", "{base}", "{other}", "change", "95 % interval", "can see", "verdict")
+_STYLES = MappingProxyType(
+    {
+        **{judge.SLOWER: "red", judge.FASTER: "green", judge.SAME: "bold", judge.CANNOT_TELL: "dim"},
+        judge.NOT_COMPARED: "dim",
+    }
+)
+_COLUMNS = ("workload", "device", "pass", "{base}", "{other}", "change", "95 % interval", "can see", "heats", "verdict")
 _TEXTS = ("workload", "device", "pass", "verdict")
 
 # In the place of an interval that tells nothing.
 TOO_NOISY = "too noisy to compare"
-TOO_FEW = "too few sessions to compare"
+# In the place of all of a change.
+_NONE = "-"
 
 
 def show(report: Report) -> None:
@@ -62,7 +69,12 @@ def as_json(report: Report) -> str:
 
     docs/json.md has the fields.
     """
-    content = {
+    return output.as_json(content_of(report))
+
+
+def content_of(report: Report) -> dict[str, Any]:
+    """What `as_json` writes."""
+    return {
         "schema": SCHEMA,
         "machine": report.machine,
         "base": report.base,
@@ -76,7 +88,8 @@ def as_json(report: Report) -> str:
                 "other_seconds": row.other.seconds,
                 **_json_change(row.change),
                 "verdict": row.verdict,
-                "seconds_apart": row.seconds_apart,
+                "heats": row.heats,
+                "by_computer": {computer: _json_change(change) for computer, change in row.by_computer.items()},
                 "doubts": list(row.doubts),
             }
             for row in report.rows
@@ -105,22 +118,23 @@ def as_json(report: Report) -> str:
             for one in report.explanations
         ],
     }
-    return output.as_json(content)
 
 
 def _json_place(place: Place) -> dict[str, str]:
     return {"workload": place.workload, "device": place.device, "pass": place.measured_pass}
 
 
-def _json_change(change: Change) -> dict[str, float | bool | None]:
-    known: dict[str, float] = {"ratio": change.ratio}
-    if not math.isinf(change.error):
-        known["p_value"] = change.p_value
-        if not change.is_too_wide:
-            known |= {"low": change.low, "high": change.high, "detectable": change.detectable}
+def _json_change(change: Change | None) -> dict[str, float | bool | None]:
+    known: dict[str, float] = {}
+    if change is not None:
+        known = {"ratio": change.ratio}
+        if not math.isinf(change.error):
+            known["p_value"] = change.p_value
+            if not change.is_too_wide:
+                known |= {"low": change.low, "high": change.high, "detectable": change.detectable}
     values = {key: known.get(key) for key in ("ratio", "low", "high", "p_value", "detectable")}
     short = {key: None if value is None else float(f"{value:.6g}") for key, value in values.items()}
-    return {**short, "too_noisy": change.is_too_wide}
+    return {**short, "too_noisy": change is not None and change.is_too_wide}
 
 
 def _headings(report: Report) -> list[str]:
@@ -128,26 +142,29 @@ def _headings(report: Report) -> list[str]:
 
 
 def _ordered(report: Report) -> list[Row]:
-    """Slower ones first, then faster ones, what cannot be told, and what is the same; the largest first."""
-    order = (judge.SLOWER, judge.FASTER, judge.CANNOT_TELL, judge.SAME)
-    return sorted(report.rows, key=lambda row: (order.index(row.verdict), -abs(math.log(row.change.ratio))))
+    """Slower, faster, cannot tell, same, not compared; of each the largest changes first."""
+    order = (judge.SLOWER, judge.FASTER, judge.CANNOT_TELL, judge.SAME, judge.NOT_COMPARED)
+    return sorted(report.rows, key=lambda row: (order.index(row.verdict), -_size(row.change)))
+
+
+def _size(change: Change | None) -> float:
+    return 0.0 if change is None else abs(math.log(change.ratio))
 
 
 def _cells(row: Row) -> list[str]:
     change = row.change
-    return [
-        *row.place,
-        time(row.base.seconds),
-        time(row.other.seconds),
-        percent(change.ratio),
-        interval(change),
-        "" if math.isinf(change.detectable) or change.is_too_wide else percent(1 + change.detectable),
-        row.verdict + (" *" if row.doubts else ""),
-    ]
+    times = [*row.place, time(row.base.seconds), time(row.other.seconds)]
+    verdict = row.verdict + (" *" if row.doubts else "")
+    if change is None:
+        return [*times, _NONE, _NONE, _NONE, _NONE, verdict]
+    detectable = "" if math.isinf(change.detectable) or change.is_too_wide else percent(1 + change.detectable)
+    return [*times, percent(change.ratio), interval(change), detectable, f"{row.heats}", verdict]
 
 
-def shown(change: Change) -> str:
+def shown(change: Change | None) -> str:
     """A change with its interval, in words; where the interval tells nothing, neither does the change."""
+    if change is None:
+        return judge.NOT_COMPARED
     return interval(change) if change.is_too_wide else f"{percent(change.ratio)} ({interval(change)})"
 
 
@@ -155,9 +172,7 @@ def interval(change: Change) -> str:
     """What is between the ends of the interval, or why it has none that could be read."""
     if math.isinf(change.error):
         return "unknown"
-    if change.is_too_wide:
-        return TOO_FEW if change.has_too_few_pairs else TOO_NOISY
-    return f"{percent(change.low)} to {percent(change.high)}"
+    return TOO_NOISY if change.is_too_wide else f"{percent(change.low)} to {percent(change.high)}"
 
 
 def _means_headings(report: Report) -> list[str]:
@@ -190,31 +205,34 @@ def _means(report: Report) -> Table:
 def _notes(report: Report) -> Iterator[str]:
     """What stands beside the table: what it means, what else differs, what was refused."""
     counts = [(verdict, sum(row.verdict == verdict for row in report.rows)) for verdict in _STYLES]
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts if count or verdict != judge.NOT_COMPARED)
     yield f"{report.outcome}: of {len(report.rows)} passes {said}"
-    yield (
-        "times: medians of all samples; change: of sessions, each counted once, so it may not be the times' ratio; "
-        "slower and faster: false discoveries held to 5 % over all rows; same: within "
-        f"{percent(1 + report.margin)[1:]} at 95 %; can see: the slowdown that a row shows in 4 of 5 cases"
-    )
-    if wide := sum(row.change.is_too_wide for row in report.rows):
+    if report.compared:
         yield (
-            f"{TOO_NOISY}, or {TOO_FEW} ({_passes(wide)}): an end of the interval is {judge.TOO_WIDE:.0f} times the "
-            "change away; `passtime measure` takes more sessions, which narrow it on a quiet machine"
+            "times: medians of all samples; change: from heats alone, in which both took turns, so it may not be the "
+            "times' ratio; slower and faster: false discoveries held to 5 % over all rows; same: within "
+            f"{percent(1 + report.margin)[1:]} at 95 %; can see: the slowdown that a row shows in 4 of 5 cases"
         )
-    apart = [row.seconds_apart for row in report.rows if row.seconds_apart]
-    if apart:
+    if missing := len(report.rows) - len(report.compared):
         yield (
-            f"one release after the other, {_range(min(apart), max(apart))} apart ({_passes(len(apart))}): what became "
-            "of the machine's speed meanwhile is in no interval; `passtime measure` takes two releases in turn"
+            f"not compared ({_passes(missing)}): no heat connects the two releases, so the machine's hour would be in "
+            f"the change; `passtime measure {report.base} {report.other}` measures them together"
         )
+    if wide := sum(row.change.is_too_wide for row in report.rows if row.change is not None):
+        yield (
+            f"{TOO_NOISY} ({_passes(wide)}): an end of the interval is {judge.TOO_WIDE:.0f} times the change away; "
+            "`passtime measure` takes more heats, which narrow it"
+        )
+    for row in report.rows:
+        for computer, change in row.by_computer.items():
+            yield f"{row.place}, computer {computer}: {shown(change)}"
     for one in report.explanations:
-        layers = ", ".join(f"{layer.place.workload} {percent(layer.change.ratio)}" for layer in one.layers)
+        layers = ", ".join(f"{layer.place.workload} {percent(layer.ratio)}" for layer in one.layers)
         where = "within" if one.is_within else "not within"
         part = f"{share(one.least)} to {share(one.most)}" if round(one.most, 2) else "nothing"
-        place, change = one.row.place, percent(one.row.change.ratio)
+        place = one.row.place
         yield (
-            f"{place.workload} {place.measured_pass} ({place.device}), {change}: its "
+            f"{place.workload} {place.measured_pass} ({place.device}), {percent(one.row.ratio)}: its "
             f"layers account for {part} of that, which is {where} what they did: {layers}"
         )
     for difference in report.differences:
@@ -246,3 +264,14 @@ def _by_reason(pairs: Sequence[tuple[str, Any]]) -> dict[str, list[Any]]:
 FORMATS: Mapping[str, Callable[[Report], str | None]] = MappingProxyType(
     {"rich": show, "md": markdown, "json": as_json}
 )
+
+
+def write(reports: Sequence[Report], form: str) -> None:
+    """Prints reports, of one base, in one of FORMATS; of several the JSON is a list."""
+    if form == "json" and len(reports) > 1:
+        click.echo(output.as_json([content_of(one) for one in reports]), nl=False)
+        return
+    for one in reports:
+        text = FORMATS[form](one)
+        if text is not None:
+            click.echo(text, nl=False)

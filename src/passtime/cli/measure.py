@@ -1,4 +1,4 @@
-"""`passtime measure`: two releases in turn, until it is settled what is faster, slower or the same."""
+"""`passtime measure`: releases in heats, until it is settled what is faster, slower or the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from passtime.asv.project import Project
 from passtime.catalog import workloads
 from passtime.cli import formats, output
 from passtime.cli.options import Duration, Percent, machine_option
-from passtime.cli.verdict import EXITS
+from passtime.cli.verdict import exit_status
 from passtime.errors import PasstimeError
 from passtime.measure.compare import compare
 from passtime.timeline import manifest
@@ -19,7 +19,7 @@ from passtime.timeline import manifest
 
 @click.command()
 @click.argument("base")
-@click.argument("other")
+@click.argument("others", nargs=-1, required=True, metavar="OTHER...")
 @click.option("--bench", metavar="REGEX", help="Only these, as asv's: models.ResNet.time_total('resnet50', 'cpu').")
 @click.option("--device", type=click.Choice(workloads.DEVICES), help="Only this device.")
 @click.option("--budget", type=Duration(), default="20m", show_default=True, help="How long to measure, at the most.")
@@ -31,7 +31,7 @@ from passtime.timeline import manifest
 def measure(
     ctx: click.Context,
     base: str,
-    other: str,
+    others: tuple[str, ...],
     bench: str | None,
     device: str | None,
     budget: float,
@@ -39,7 +39,7 @@ def measure(
     machine: str | None,
     form: str,
 ) -> None:
-    """Measure BASE and OTHER in turn, spend the time where the verdict is open, and say what became of it.
+    """Measure BASE and each OTHER in heats, spend the time where it settles most, and say what became of them.
 
     What is measured is kept as asv's results, and the same command goes on from it. Exits as `passtime verdict`: 0 if
     nothing is slower, 3 if something is, 4 if that cannot be told.
@@ -47,16 +47,14 @@ def measure(
     end_by_interrupt()
     root = places.root()
     known = manifest.load(root)
-    first, second = known.get(base), known.get(other)
-    if base == other:
-        raise PasstimeError(f"{base} against itself shows nothing: name two releases")
+    releases = [known.get(name) for name in (base, *others)]
+    for name in others:
+        if (base, *others).count(name) > 1:
+            raise PasstimeError(f"{name} against itself shows nothing: name each release once")
     pattern = compiled(bench)
-    progress = output.progress()
     suite = Project(root, machine=machine).suite()
-    made, failures = compare(suite, first, second, pattern, device, budget, margin / 100, progress)
-    text = formats.FORMATS[form](made)
-    if text is not None:
-        click.echo(text, nl=False)
+    made, failures = compare(suite, releases[0], releases[1:], pattern, device, budget, margin / 100, output.progress())
+    formats.write(made, form)
     if failures:
         raise PasstimeError(f"{len(failures)} could not be measured: {'; '.join(failures)}")
-    ctx.exit(EXITS[made.outcome])
+    ctx.exit(exit_status(made))

@@ -1,30 +1,30 @@
-"""`passtime sweep`: many releases measured by one command, within a time and a disk budget.
-
-Measuring is `asv run RELEASE... --skip-existing-successful --interleave-rounds`: a sweep that was interrupted goes on
-where it was, and of releases that are measured together none has an hour of the machine to itself.
-"""
+"""`passtime sweep`: many releases measured by one command, in heats with a reference, within time and disk budgets."""
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import click
+from rich.console import Console
 
 from passtime import places
-from passtime.amounts import duration
-from passtime.asv import outlook
-from passtime.asv import process as asv_process
-from passtime.asv.budget import BUDGET_VARIABLE
+from passtime.amounts import duration, gigabytes
+from passtime.asv.commands import end_by_interrupt
 from passtime.asv.patterns import compiled
-from passtime.asv.survey import Survey
+from passtime.asv.project import Project
+from passtime.catalog import workloads
 from passtime.cli import options as amounts
+from passtime.cli import output
 from passtime.cli.options import machine_option
 from passtime.errors import PasstimeError
-from passtime.results.pace import Estimate
-from passtime.runtimes import room
+from passtime.measure import compare
+from passtime.results.store import NotKept, Suite
+from passtime.runtimes import room, store
+from passtime.timeline import manifest
 from passtime.timeline.manifest import Release
+from passtime.worker.driver import alone
 
 
 @click.command()
@@ -32,6 +32,8 @@ from passtime.timeline.manifest import Release
 @click.option(
     "--bench", "-b", "patterns", multiple=True, metavar="REGEX", help="Only these, as asv's; may be repeated."
 )
+@click.option("--reference", metavar="NAME", help="In every heat; by default the newest of the releases.")
+@click.option("--device", type=click.Choice(workloads.DEVICES), help="Only this device.")
 @click.option("--budget", type=amounts.Duration(), help="How long to measure, at the most: 90s, 20m, 1.5h.")
 @click.option("--disk", type=amounts.Size(), default="20GB", show_default=True, help="What runtimes may take on disk.")
 @machine_option
@@ -39,6 +41,8 @@ from passtime.timeline.manifest import Release
 def sweep(
     releases: Sequence[str],
     patterns: Sequence[str],
+    reference: str | None,
+    device: str | None,
     budget: float | None,
     disk: int,
     machine: str | None,
@@ -46,83 +50,131 @@ def sweep(
 ) -> None:
     """Install, measure and prune each RELEASE, a name or one of git's ranges, within a time and a disk budget.
 
-    Says first what there is to do and what it will cost. What is measured is not measured again, so the same command
-    goes on after an interrupt. With --budget, what is left of it once all is measured goes into further sessions where
-    intervals are widest.
+    All are measured in heats with one reference, so any two of them can be compared. Says first what there is to do and
+    what it will cost. Stored heats count, also those of another day or computer, so the same command goes on after an
+    interrupt. Without --budget it ends when each interval is narrow enough to read; with it, when the time is spent or
+    all is settled.
     """
-    asv_process.end_when_told()
+    end_by_interrupt()
     root = places.root()
-    for pattern in patterns:
-        compiled(pattern)
-    survey = Survey(root, patterns, machine)
-    found = outlook.make(survey, survey.releases(releases), has_budget=budget is not None)
-    for line in outlook.lines(found, Estimate(root / "results"), budget, disk):
-        _say(line)
+    pattern = compiled("|".join(f"(?:{one})" for one in patterns) if patterns else None)
+    project = Project(root, machine)
+    chosen = project.releases(releases)
+    base = manifest.load(root).get(reference) if reference else _newest(chosen)
+    suite = project.suite()
+    going = _Sweep(suite, base, pattern, device, budget, project.install_timeout_seconds, output.progress())
+    refused = {one.name: reason for one in chosen if (reason := _refusal(one)) is not None}
+    if base.name in refused:
+        raise PasstimeError(room.told(base.name, refused[base.name]))
+    waiting = [one for one in chosen if one != base and one.name not in refused]
+    # What is installed already needs no room.
+    waiting.sort(key=lambda one: not room.is_there(one))
+    if not waiting:
+        raise PasstimeError(
+            f"nothing to compare {base.name} with: {', '.join(refused.values()) or 'name more releases'}"
+        )
+    for line in _outlook(going, waiting, disk):
+        output.say(line, err=True)
+    for name, reason in refused.items():
+        output.say(room.told(name, reason), err=True)
     if dry_run:
         return
-    options = [word for pattern in patterns for word in ("--bench", pattern)]
-    options += ["--machine", machine] if machine else []
-    going = _Sweep(root, survey, options, budget)
-    going.failed.extend(found.refused)
-    with room.cache_that_goes(is_needed=found.most_bytes > disk):
-        going.through(list(found.waiting), found.more, disk)
+    going.failed.extend(refused)
+    needed = room.taken_bytes() + sum(not room.is_there(one) for one in (base, *waiting)) * store.NEEDED_BYTES
+    with alone.alone(output.progress().print), room.cache_that_goes(is_needed=needed > disk):
+        going.through(waiting, disk)
     if going.failed:
-        raise PasstimeError(f"not measured in full, as said above: {', '.join(going.failed)}; start it again to go on")
+        failed = ", ".join(dict.fromkeys(going.failed))
+        raise PasstimeError(f"not measured in full, as said above: {failed}; start it again to go on")
 
 
 class _Sweep:
-    """What is left of the budget, and which releases failed."""
+    """What is left of the budget, and what failed."""
 
-    def __init__(self, root: Path, survey: Survey, options: Sequence[str], budget_seconds: float | None) -> None:
-        self._root = root
-        self._survey = survey
-        self._options = options  # asv run's
-        self._seconds_left = budget_seconds
+    def __init__(
+        self,
+        suite: Suite,
+        base: Release,
+        pattern: re.Pattern[str],
+        device: str | None,
+        budget_seconds: float | None,
+        install_timeout_seconds: float,
+        progress: Console,
+    ) -> None:
+        self.suite, self.base, self.pattern, self.device = suite, base, pattern, device
+        self.seconds_left = budget_seconds
+        self._install_timeout_seconds = install_timeout_seconds
+        self._progress = progress
         self.failed: list[str] = []
 
-    def through(self, waiting: list[Release], more: Sequence[Release], disk_bytes: int) -> None:
-        """Measures all that wait, group by group; then those that may have more sessions, if they are still there."""
+    def through(self, waiting: list[Release], disk_bytes: int) -> None:
+        """Measures all that wait beside the reference, as many at a time as the disk holds."""
+        runtime = store.ensure(self.base, self._progress.print, self._install_timeout_seconds)
         while waiting:
-            if self._is_spent():
-                _say(f"The budget is spent: {', '.join(release.name for release in waiting)} not begun")
-                break
-            group, failed = room.install_group(waiting, disk_bytes, _say, self._survey.install_timeout_seconds)
+            if self.seconds_left is not None and self.seconds_left <= 0:
+                self._progress.print(f"The budget is spent: {', '.join(one.name for one in waiting)} not begun")
+                return
+            to_come = len(waiting)
+            group, failed = room.install_group(
+                waiting, disk_bytes, self._progress.print, self._install_timeout_seconds, beside=[self.base]
+            )
             self.failed.extend(failed)
-            if group:
-                self._measure(group, len(waiting))
-        there = [release for release in more if room.is_there(release)]
-        if there and not self._is_spent():
-            self._measure(there, 0)
+            if not group:
+                continue
+            runtimes = {self.base: runtime, **{one: store.ensure(one, self._progress.print) for one in group}}
+            self._measure(runtimes, len(group) / to_come)
 
-    def _measure(self, group: Sequence[Release], to_come: int) -> None:
-        names = [release.name for release in group]
-        within = {}
-        if self._seconds_left is not None:
-            # Each release's share is the same, whatever its group.
-            within = {BUDGET_VARIABLE: str(self._seconds_left * len(group) / (len(group) + to_come))}
+    def _measure(self, runtimes: dict[Release, store.Runtime], share: float) -> None:
+        names = ", ".join(one.name for one in runtimes)
         started = time.monotonic()
-        command = ["run", " ".join(names), *self._options, "--skip-existing-successful", "--interleave-rounds"]
-        status = asv_process.run(self._root, *command, **within)
+        # Each release's share of the time is the same, whatever its group.
+        budget_seconds = float("inf") if self.seconds_left is None else self.seconds_left * share
+        try:
+            failures = compare.measure(
+                self.suite, runtimes, self.pattern, self.device, budget_seconds, compare.MARGIN, self._progress,
+                is_settling=self.seconds_left is not None,
+            )  # fmt: skip
+        except NotKept:
+            raise
+        except PasstimeError as error:
+            failures = [str(error)]
+            self._progress.print(f"{names}: {error}", highlight=False)
+        self.failed.extend(failures)
         seconds = time.monotonic() - started
-        if self._seconds_left is not None:
-            self._seconds_left -= seconds
-        _say(f"{', '.join(names)}: took {duration(seconds)}")
-        if status != 0:
-            self._note_failures(group)
-
-    def _is_spent(self) -> bool:
-        return self._seconds_left is not None and self._seconds_left <= 0
-
-    def _note_failures(self, group: Sequence[Release]) -> None:
-        """Which release it was that asv complained of; all of them where nothing tells."""
-        left = {release.name: self._survey.left(release) for release in group}
-        # What a budget left out has not failed.
-        failed = [name for name, one in left.items() if one.failed or (one.cells and self._seconds_left is None)]
-        for name in failed or left:
-            count = len(left[name].failed)
-            _say(f"{name}: {f'{count} failed' if count else 'not measured in full'}, as said above")
-            self.failed.append(name)
+        if self.seconds_left is not None:
+            self.seconds_left -= seconds
+        self._progress.print(f"{names}: took {duration(seconds)}", highlight=False)
 
 
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+def _newest(chosen: Sequence[Release]) -> Release:
+    """The newest release that runs here. Raises PasstimeError where none does."""
+    running = [one for one in chosen if _refusal(one) is None]
+    if not running:
+        raise PasstimeError(room.told(chosen[0].name, _refusal(chosen[0]) or "it does not run here"))
+    return max(running, key=lambda one: one.date)
+
+
+def _refusal(release: Release) -> str | None:
+    """Why the release cannot be had here; None where it can."""
+    return None if room.is_there(release) else store.runnable(release)
+
+
+def _outlook(going: _Sweep, waiting: Sequence[Release], disk_bytes: int) -> Iterator[str]:
+    """What the sweep has to do, and about what it will cost."""
+    rows, seconds = compare.outlook(going.suite, going.base, waiting, going.pattern, going.device)
+    budget = "" if going.seconds_left is None else f", at most {duration(going.seconds_left)}"
+    names = ", ".join(one.name for one in waiting)
+    if rows:
+        long = f"about {duration(seconds)} for what each needs at least" if seconds else "each has its least"
+        yield f"To measure: {names}, in heats with {going.base.name}: {rows} passes, {long}{budget}"
+    to_install = [one.name for one in (going.base, *waiting) if not room.is_there(one)]
+    taken_bytes = room.taken_bytes()
+    if to_install:
+        most = taken_bytes + len(to_install) * store.NEEDED_BYTES
+        peak = max(min(most, max(disk_bytes, store.NEEDED_BYTES)), taken_bytes)
+        yield (
+            f"To install: {', '.join(to_install)}: up to {gigabytes(store.NEEDED_BYTES)} each, on disk at most "
+            f"{gigabytes(peak)} at a time, {gigabytes(taken_bytes)} of it now"
+        )
+        if most > disk_bytes:
+            yield f"Runtimes that it does not need are removed where they leave no room in {gigabytes(disk_bytes)}"

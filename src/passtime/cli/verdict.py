@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from passtime.cli import formats
 from passtime.cli.options import Percent
 from passtime.errors import PasstimeError
 from passtime.measure import report
+from passtime.measure.analysis import Analysis
 from passtime.results import stored as results
 from passtime.results.machine import this_machine
 from passtime.results.parity import Record
@@ -22,7 +24,7 @@ from passtime.stats import judge
 from passtime.timeline import manifest
 
 # 1 and 2 are errors, as everywhere.
-EXITS = {"not worse": 0, "worse": 3, judge.CANNOT_TELL: 4}
+EXITS = {"not worse": 0, judge.CANNOT_TELL: 4, judge.NOT_COMPARED: 4, "worse": 3}
 
 
 @click.command()
@@ -53,6 +55,8 @@ def verdict(
     known = manifest.load(root)
     for name in (base, other):
         known.get(name)
+    if base == other:
+        raise PasstimeError(f"{base} against itself shows nothing: name two releases")
     pattern = compiled(bench)
 
     def is_wanted(place: Place, time: Measured) -> bool:
@@ -63,7 +67,7 @@ def verdict(
     by_name = {one.release.name: one for one in stored}
     made = report.make(
         machine,
-        stored,
+        Analysis.of(stored),
         by_name[base],
         by_name[other],
         Record(root / "results"),
@@ -72,10 +76,14 @@ def verdict(
     )
     if not made.rows and not made.refused:
         raise PasstimeError(f"{base} and {other} have no such times in common on {machine}")
-    text = formats.FORMATS[form](made)
-    if text is not None:
-        click.echo(text, nl=False)
-    ctx.exit(EXITS[made.outcome])
+    formats.write([made], form)
+    ctx.exit(exit_status([made]))
+
+
+def exit_status(reports: Sequence[report.Report]) -> int:
+    """3 where one of the reports has something slower, 4 where one cannot tell, 0 where none of them is worse."""
+    found = {EXITS[made.outcome] for made in reports}
+    return 3 if 3 in found else max(found)
 
 
 def _machine_with(root: Path, machine: str | None, *names: str) -> tuple[str, list[Stored]]:
@@ -91,7 +99,7 @@ def _machine_with(root: Path, machine: str | None, *names: str) -> tuple[str, li
                 break
     if not having:
         where = f"on {machine}" if machine else "on any one machine"
-        raise PasstimeError(f"no times of both {' and '.join(names)} {where}: `asv run` measures them")
+        raise PasstimeError(f"no times of both {' and '.join(names)} {where}: `passtime measure` measures them")
     if machine is None and this_machine() not in having and len(having) > 1:
         raise PasstimeError(f"several machines have times of both: `--machine` with one of {', '.join(having)}")
     return next(iter(having.items()))

@@ -1,133 +1,239 @@
-"""What is measured next, and when to stop: two releases in turn, A B B A, where the verdict is still open.
+"""What is measured next, and when to stop: heats, where the time settles most.
 
-A row is a pass of an item. In each round both releases get a worker of their own, started anew: sessions of one worker
-share more than a release. After each pair, from the first of `judge.LOOKS` on, a row's change is looked at, together
-with all others. A row is settled once it is shown faster, slower or the same; an item none of whose rows are open is
-measured no more, so the time goes to the others. What the looking costs is in the judge's error rates, so stopping
-early does not make a change likelier to be called.
+A row is a pass of an item in the reference and in one other release. In three stages: each row gets the least number of
+heats; then each gets an interval that is narrow enough to read; then each is settled, which is to be shown faster,
+slower or the same. Within a stage the items go round, what is cheapest first. What the looking costs is in the judge's error rates,
+so stopping early does not make a change likelier to be called.
 """
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from typing import NamedTuple
 
-from passtime.catalog.place import Item
-from passtime.measure.take import Taken
+from passtime.catalog import workloads
+from passtime.catalog.place import Item, Place
+from passtime.measure import heat
+from passtime.measure.analysis import Analysis, typical_within
 from passtime.stats import judge
-from passtime.stats.judge import LOOKS, Change
+from passtime.stats.judge import Change
 
-# An item and one of its passes.
-Row = tuple[Item, str]
+LEAST_HEATS, MOST_HEATS = judge.LEAST_HEATS, judge.MOST_HEATS
 
-# Takes a session of one of the two releases (0, 1) of the item, and keeps it under the pair's name.
-Take = Callable[[int, Item, str], Taken]
+# Half an interval, as a fraction, at which a row can be read.
+AIM = 0.04
 
-# Starts the workers of both releases anew.
-Renew = Callable[[], None]
+# Of a heat. More turns tell nothing that a fresh process does not tell better, and a long heat is much to lose.
+LEAST_TURNS, USUAL_TURNS, MOST_TURNS = 4, 16, 40
+MOST_SECONDS = 60.0
+
+# What a row that is nearly settled, or hardly ever will be, is measured towards.
+_NARROWEST = 0.004
+
+# Of what was never measured, on 2 cores.
+_MODEL_SECONDS, _LAYER_SECONDS = 20.0, 2.0
+
+
+class Row(NamedTuple):
+    """A pass of an item, compared with one of the other releases."""
+
+    item: Item
+    measured_pass: str
+    other: str
+
+    @property
+    def place(self) -> Place:
+        return Place(self.item.workload, self.item.device, self.measured_pass)
 
 
 @dataclass(frozen=True)
-class Step:
-    """An item was measured: the pairs that it has now, and the verdicts that this settled."""
+class Next:
+    """What to measure: an item, in the reference and in some others, and how many turns the heat has.
+
+    A round `is_new` where the item was measured in it already: sessions of one worker share more than a release, so each
+    heat of an item is of other workers than those before it.
+    """
 
     item: Item
-    pairs: int
-    settled: Mapping[Row, tuple[str, Change]]
+    releases: tuple[str, ...]
+    plan: heat.Plan
+    first: int
+    is_new_round: bool
+
+
+@dataclass
+class _Cost:
+    """What the heats of an item took, for each of their sessions, on average."""
+
+    opening_seconds: float = 0.0
+    turn_seconds: float = 0.0
+    heats: int = 0
+
+    def learn(self, taken: heat.Taken) -> None:
+        count = len(taken.sessions)
+        self.heats += 1
+        self.opening_seconds += (taken.opening_seconds / count - self.opening_seconds) / self.heats
+        self.turn_seconds += (taken.turn_seconds / count - self.turn_seconds) / self.heats
 
 
 @dataclass
 class Campaign:
-    """The rows of some items, and the pairs of medians, in seconds, that each has so far.
+    """The rows of some items, in an analysis that has what was measured before.
 
-    `rows` are those that are asked about, by item; a session measures all passes of its item. `name` is that of this
-    campaign's pairs. `firsts` says which of the two releases, 0 or 1, came first in the pairs that an item has so far,
-    in the order taken, as far as that is known.
+    `rows` has the passes that are asked about, by item. `most_together` says how many sessions of an item may be alive.
+    Not `is_settling`, it is over when each interval is narrow enough to read.
     """
 
+    analysis: Analysis
     rows: Mapping[Item, Sequence[str]]
+    reference: str
+    others: Sequence[str]
     margin: float
-    name: str
-    pairs: dict[Row, list[tuple[float, float]]] = field(default_factory=dict)
+    most_together: Callable[[Item], int] = lambda item: 2
+    is_settling: bool = True
     verdicts: dict[Row, str] = field(default_factory=dict)
-    firsts: dict[Item, list[int]] = field(default_factory=dict)
-    _changes: dict[Row, Change] = field(default_factory=dict)
+    changes: dict[Row, Change | None] = field(default_factory=dict)
+    _left_out: set[tuple[Item, str]] = field(default_factory=set)
+    _costs: dict[Item, _Cost] = field(default_factory=dict)
+    _begun: int = 0
+    _round: set[Item] = field(default_factory=set)
 
-    def run(
-        self, take: Take, renew: Renew, budget_seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> Iterator[Step]:
-        """Measures until no row is open or the budget is spent; a pair that was begun is ended.
+    def __post_init__(self) -> None:
+        self.look()
 
-        What `take` and `renew` raise ends the campaign, except LookupError of `take`: that item cannot be measured in
-        both releases and is left out.
+    def next(self, seconds_left: float) -> Next | None:
+        """What to measure now; None where all is settled, or nothing more fits into what is left of the time.
+
+        The first heat of a campaign is measured however little time there is, that of an item if there is any.
         """
-        deadline = clock() + budget_seconds
-        self._look(self.rows)
-        for number in itertools.count(1):
-            turn = self.open_items()
-            if not turn or clock() >= deadline:
-                return
-            renew()
-            for item in turn:
-                if clock() >= deadline:
-                    return
-                try:
-                    self._take_pair(take, item, f"{self.name} {number}")
-                except LookupError:
-                    self._leave_out(item)
-                    continue
-                yield Step(item, self.count(item), self._look([item]))
+        wanted = []
+        for item in self.rows:
+            members = self._members(item)
+            if members:
+                stage, heats_needed = members[0][:2]
+                names = (self.reference, *(other for *_, other in members[: self.most_together(item) - 1]))
+                seconds = self._heat_seconds(item, len(names))
+                # What was never measured may take less than is guessed.
+                if not self._begun or seconds <= seconds_left or (item not in self._costs and seconds_left > 0):
+                    wanted.append((stage, item in self._round, heats_needed * seconds, item, names))
+        if not wanted:
+            return None
+        _, is_new_round, _, item, names = min(wanted, key=lambda one: one[:3])
+        self._round = {item} if is_new_round else self._round | {item}
+        self._begun += 1
+        return Next(item, names, self._plan(item), self._begun, is_new_round)
 
-    def open_items(self) -> list[Item]:
-        """The items that have a row that is neither settled nor out of looks, in their order."""
-        return [
-            item
-            for item, names in self.rows.items()
-            if self.count(item) < LOOKS[-1] and any((item, name) not in self.verdicts for name in names)
-        ]
+    def took(self, taken: heat.Taken) -> None:
+        """Learns what a heat cost; its values are in the analysis by then."""
+        self._costs.setdefault(taken.item, _Cost()).learn(taken)
+        self.look()
 
-    def count(self, item: Item) -> int:
-        """How many pairs the item has."""
-        return min(len(self.pairs.get((item, name), ())) for name in self.rows[item])
+    def leave_out(self, item: Item, release: str) -> None:
+        """A release that cannot run an item is measured there no more; without the reference, no release is."""
+        for other in self.others if release == self.reference else (release,):
+            self._left_out.add((item, other))
+        self.look()
 
-    def _take_pair(self, take: Take, item: Item, name: str) -> None:
-        first = self._next_first(item)
-        taken = {side: take(side, item, name).elapsed_seconds for side in (first, 1 - first)}
-        self.firsts.setdefault(item, []).append(first)
-        for measured_pass in self.rows[item]:
-            pair = (median(taken[0][measured_pass]), median(taken[1][measured_pass]))
-            self.pairs.setdefault((item, measured_pass), []).append(pair)
+    def look(self) -> None:
+        """Judges all rows by what the analysis has now."""
+        self.changes = {row: self.analysis.change(row.place, self.reference, row.other) for row in self._rows()}
+        self.verdicts = {row: judge.NOT_COMPARED for row, change in self.changes.items() if change is None}
+        for other in self.others:
+            known = {row: one for row, one in self.changes.items() if row.other == other and one is not None}
+            self.verdicts.update(zip(known, judge.verdicts(list(known.values()), self.margin), strict=True))
 
-    def _next_first(self, item: Item) -> int:
-        """The release that came first in fewer of the item's pairs, or not in the last one: A B B A.
+    def seconds_to_least(self) -> float:
+        """About how long it takes until each row has the least number of heats."""
+        seconds = 0.0
+        for item in self.rows:
+            needs = [heats for stage, heats, _ in self._members(item) if stage == 0]
+            if needs:
+                together = min(len(needs), self.most_together(item) - 1)
+                seconds += sum(needs) / together * self._heat_seconds(item, together + 1)
+        return seconds
 
-        A drift of the machine so falls on both alike, also where the pairs are of several campaigns.
+    def _rows(self) -> Iterator[Row]:
+        for item, passes in self.rows.items():
+            for other in self.others:
+                if (item, other) not in self._left_out:
+                    yield from (Row(item, name, other) for name in passes)
+
+    def _members(self, item: Item) -> list[tuple[int, float, str]]:
+        """Those that need more heats of the item: the stage, how many more, and which release; the neediest first."""
+        found = []
+        for other in self.others:
+            if (item, other) not in self._left_out:
+                needs = [need for name in self.rows[item] if (need := self._need(Row(item, name, other)))]
+                if needs:
+                    stage = min(stage for stage, _ in needs)
+                    found.append((stage, max(heats for one, heats in needs if one == stage), other))
+        return sorted(found, key=lambda one: (one[0], -one[1]))
+
+    def _need(self, row: Row) -> tuple[int, float] | None:
+        """In which stage a row is, and about how many more heats will end it; None where it needs none."""
+        change = self.changes[row]
+        heats = self.analysis.count(row.place, self.reference, row.other)
+        if heats < LEAST_HEATS:
+            return 0, LEAST_HEATS - heats
+        if change is None or heats >= MOST_HEATS:
+            return None
+        half = half_width(change)
+        if half > AIM:
+            return 1, self._more(heats, half, AIM)
+        if not self.is_settling or self.verdicts[row] != judge.CANNOT_TELL:
+            return None
+        away = abs(math.log(change.ratio))
+        target = max(away, math.log1p(self.margin) - away, _NARROWEST)
+        return 2, self._more(heats, half, target)
+
+    @staticmethod
+    def _more(heats: int, half: float, target: float) -> float:
+        """How many more heats bring half an interval to a target; at least one, for chance may have to help."""
+        return max(1.0, heats * ((half / target) ** 2 - 1)) if math.isfinite(half) else float(MOST_HEATS)
+
+    def _heat_seconds(self, item: Item, sessions: int) -> float:
+        cost = self._costs.get(item)
+        if cost is None:
+            each = _MODEL_SECONDS if item.workload in workloads.MODELS else _LAYER_SECONDS
+            return each * sessions
+        opening, turn = cost.opening_seconds * sessions, cost.turn_seconds * sessions
+        return opening + turn * self._plan(item)(opening, turn)
+
+    def _plan(self, item: Item) -> heat.Plan:
+        """How many turns: the two-stage allocation, from the variances within and between the item's heats.
+
+        n = sqrt(cost of a session / cost of a sample * variance within / variance between). Source: W. G. Cochran,
+        Sampling Techniques, 3rd edition, section 10.6.
         """
-        firsts = self.firsts.get(item, [])
-        behind = len(firsts) - 2 * sum(firsts)
-        return int(behind > 0) if behind else 1 - firsts[-1] if firsts else 0
+        ratio = self._within_over_between(item)
 
-    def _look(self, items: Iterable[Item]) -> dict[Row, tuple[str, Change]]:
-        """Looks at these items' rows, and judges all; gives what is settled now and was not before."""
-        for row in (row for item in items for row in self._rows_of(item)):
-            is_looked_at = len(self.pairs.get(row, ())) >= LOOKS[0]
-            self._changes[row] = judge.change_of_pairs(self.pairs[row]) if is_looked_at else judge.UNKNOWN
-        found = zip(self._changes, judge.verdicts(list(self._changes.values()), self.margin), strict=True)
-        new = {
-            row: (verdict, self._changes[row])
-            for row, verdict in found
-            if verdict != judge.CANNOT_TELL and row not in self.verdicts
-        }
-        self.verdicts.update({row: verdict for row, (verdict, _) in new.items()})
-        return new
+        def plan(opening_seconds: float, turn_seconds: float) -> int:
+            turn_seconds = max(turn_seconds, 1e-6)
+            turns = math.sqrt(opening_seconds / turn_seconds * ratio) if ratio else float(USUAL_TURNS)
+            most = min(MOST_TURNS, (MOST_SECONDS - opening_seconds) / turn_seconds)
+            return round(max(LEAST_TURNS, min(turns, most)))
 
-    def _leave_out(self, item: Item) -> None:
-        for row in self._rows_of(item):
-            self._changes.pop(row, None)
-        self.rows = {one: names for one, names in self.rows.items() if one != item}
+        return plan
 
-    def _rows_of(self, item: Item) -> list[Row]:
-        return [(item, name) for name in self.rows[item]]
+    def _within_over_between(self, item: Item) -> float | None:
+        """The variance of a sample within a heat over that of a heat beyond it; None where it is not known yet."""
+        ratios = []
+        for place in item.places:
+            heats = self.analysis.heats.get(place, [])
+            within, usual = typical_within(heats), self.analysis.usual(place)
+            if within is None or usual is None:
+                continue
+            turns = sum(len(next(iter(one.seconds.values()))) for one in heats) / len(heats)
+            # The median of n values has pi/2 times the variance of their mean.
+            between = max(usual.variance - math.pi / 2 * within / turns, usual.variance / 4)
+            ratios.append(math.pi / 2 * within / between)
+        return max(ratios) if ratios else None
+
+
+def half_width(change: Change) -> float:
+    """Half the interval of the ratio's logarithm, so nearly a fraction; infinite where it has none."""
+    if math.isinf(change.error) or not (change.low > 0 and math.isfinite(change.high)):
+        return math.inf
+    return math.log(change.high / change.low) / 2

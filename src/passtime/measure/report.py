@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from statistics import median
+from dataclasses import dataclass, field
 from typing import Any
 
 from passtime.catalog import workloads
 from passtime.catalog.place import PASSES, Place
+from passtime.measure.analysis import Analysis
+from passtime.results import stored
 from passtime.results.parity import DIFFERS, UNCHECKED, Record
-from passtime.results.sessions import PAIR, STARTED_AT, TURN
-from passtime.results.stored import ONE_WORKER, Measured, Stored
-from passtime.stats import judge, uncertainty
+from passtime.results.sessions import HEAT
+from passtime.results.stored import Measured, Stored
+from passtime.stats import judge
 from passtime.stats.judge import Change
-from passtime.stats.uncertainty import Prior
-
-NO_SAMPLES = "no samples are stored"
 
 NOT_THE_SAME_WORK = {
     DIFFERS: "they do not do the same work, `passtime parity` found",
@@ -51,32 +48,30 @@ _NOT_WORSE = frozenset({judge.FASTER, judge.SAME})
 class Row:
     """A workload's pass in both releases: `doubts` are reasons to believe it less.
 
-    `pairs` has the medians, in seconds, of the sessions that were measured in turn, by the pair's name. `change` is of
-    those where there are two or more; else of the typical times, which are not the stored medians.
+    `change` is from heats alone, so it may not be the times' ratio. It is None, and the verdict *not compared*, where
+    no chain of heats connects the releases. `heats` is in how many both were together. `by_computer` has the change by
+    each computer's own heats, where computers disagree.
     """
 
     place: Place
     base: Measured
     other: Measured
-    change: Change
+    change: Change | None
     verdict: str
-    doubts: tuple[str, ...]
-    pairs: Mapping[str, tuple[float, float]]
+    doubts: tuple[str, ...] = ()
+    heats: int = 0
+    by_computer: Mapping[str, Change] = field(default_factory=dict)
 
     @property
     def is_model(self) -> bool:
         return self.place.workload in workloads.MODELS
 
     @property
-    def seconds_apart(self) -> float:
-        """From the last session of the one release to the first of the other, by when they began.
-
-        0 where the two were measured in turn, or it was not recorded when.
-        """
-        one, two = self.base.began, self.other.began
-        if one is None or two is None:
-            return 0.0
-        return max((two[0] - one[1]).total_seconds(), (one[0] - two[1]).total_seconds(), 0.0)
+    def ratio(self) -> float:
+        """The change's ratio. Raises ValueError where there is no change."""
+        if self.change is None:
+            raise ValueError(f"{self.place} is not compared")
+        return self.change.ratio
 
 
 @dataclass(frozen=True)
@@ -118,8 +113,8 @@ class Explanation:
         return max(self._shares())
 
     def _shares(self) -> list[float]:
-        whole = math.log(self.row.change.ratio)
-        return [min(max(math.log(layer.change.ratio) / whole, 0.0), 1.0) for layer in self.layers]
+        whole = math.log(self.row.ratio)
+        return [min(max(math.log(layer.ratio) / whole, 0.0), 1.0) for layer in self.layers]
 
 
 @dataclass(frozen=True)
@@ -137,21 +132,33 @@ class Report:
     explanations: tuple[Explanation, ...]
 
     @property
-    def outcome(self) -> str:
-        """`worse` with a slower row; `not worse` where each is faster, the same, or surely not slower by the margin.
+    def compared(self) -> list[Row]:
+        """The rows that have a change."""
+        return [row for row in self.rows if row.change is not None]
 
-        The last is the upper half of what *same* asks for, by the same test.
+    @property
+    def outcome(self) -> str:
+        """Of the rows that are compared: `worse` with a slower one; `not worse` where none can be slower by the margin.
+
+        That is where each is faster, the same, or surely not slower by the margin: the upper half of what *same* asks
+        for, by the same test. `not compared` where none is.
         """
-        if any(row.verdict == judge.SLOWER for row in self.rows):
+        if not self.compared:
+            return judge.NOT_COMPARED
+        if any(row.verdict == judge.SLOWER for row in self.compared):
             return "worse"
-        if self.rows and all(row.verdict in _NOT_WORSE or row.change.lies_below(self.margin) for row in self.rows):
+        if all(row.verdict in _NOT_WORSE or _lies_below(row.change, self.margin) for row in self.compared):
             return "not worse"
         return judge.CANNOT_TELL
 
 
+def _lies_below(change: Change | None, margin: float) -> bool:
+    return change is not None and change.lies_below(margin)
+
+
 def make(
     machine: str,
-    stored: Sequence[Stored],
+    analysis: Analysis,
     base: Stored,
     other: Stored,
     record: Record,
@@ -159,30 +166,36 @@ def make(
     margin: float,
     is_wanted: Callable[[Place, Measured], bool] = lambda place, time: True,
 ) -> Report:
-    """Judges all passes that both releases have on the machine; `stored` is all that is known of it."""
-    usual = uncertainty.usual(one.times for one in stored)
-    compared: list[tuple[Place, Measured, Measured, Change]] = []
+    """Judges all passes that both releases have on the machine, by the analysis of its heats."""
+    names = base.release.name, other.release.name
+    found: list[tuple[Place, Measured, Measured, Change | None]] = []
     refused = []
     for place in sorted((Place(*place) for place in base.times.keys() & other.times.keys()), key=_order):
         one, two = base.times[place], other.times[place]
         if not (one.is_available and two.is_available and is_wanted(place, one)):
             continue
-        reason = _reason(base, other, place, record)
-        if reason:
-            refused.append(Refused(place, reason))
+        state = record.between(base.release, other.release, place.workload, place.device)
+        if state in NOT_THE_SAME_WORK:
+            refused.append(Refused(place, NOT_THE_SAME_WORK[state]))
         else:
-            compared.append((place, one, two, _change(one, two, place, usual)))
-    found = judge.verdicts([change for *_, change in compared], margin)
+            found.append((place, one, two, analysis.change(place, *names)))
+    verdicts = iter(judge.verdicts([change for *_, change in found if change is not None], margin))
     rows = []
-    for (place, one, two, change), verdict in zip(compared, found, strict=True):
-        doubts = list(_doubts(base.release.name, one, other.release.name, two))
+    for place, one, two, change in found:
+        if change is None:
+            rows.append(Row(place, one, two, None, judge.NOT_COMPARED))
+            continue
+        verdict = next(verdicts)
+        by_computer = analysis.by_computer(place, *names)
+        doubts = [*_doubts(names[0], one), *_doubts(names[1], two)]
         if place.device == "cpu" and verdict in (judge.FASTER, judge.SLOWER):
             doubts += filter(None, [_memory_doubt(one, two)])
-        rows.append(Row(place, one, two, change, verdict, tuple(doubts), pairs_of(one, two)))
+        if by_computer:
+            doubts.append("computers of this kind do not agree on it, so it is given for each")
+        rows.append(Row(place, one, two, change, verdict, tuple(doubts), analysis.count(place, *names), by_computer))
     return Report(
         machine,
-        base.release.name,
-        other.release.name,
+        *names,
         margin,
         tuple(rows),
         tuple(refused),
@@ -206,71 +219,13 @@ def _position(names: Sequence[str], name: str) -> int:
     return names.index(name) if name in names else len(names)
 
 
-def _reason(base: Stored, other: Stored, place: Place, record: Record) -> str:
-    """Why the two numbers cannot be compared, or nothing."""
-    workload, device, _ = place
-    state = record.between(base.release, other.release, workload, device)
-    if state in NOT_THE_SAME_WORK:
-        return NOT_THE_SAME_WORK[state]
-    versions = [{line.get("version") for line in one.times[place].provenance} or {None} for one in (base, other)]
-    if versions[0] != versions[1]:
-        return "measured by different versions of the benchmark: measure both again"
-    return ""
+def _doubts(name: str, time: Measured) -> Iterator[str]:
+    """What is doubtful in the release's heats."""
+    yield from (f"{name}: {doubt}" for doubt in stored.doubts_of(_of_heats(time)))
 
 
-def _change(one: Measured, two: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior | None]) -> Change:
-    """From the sessions that were measured in turn, where there are such; else from how sessions differ here."""
-    pairs = pairs_of(one, two)
-    if len(pairs) > 1:
-        return judge.change_of_pairs([*pairs.values()])
-    errors = (_error(time, place, usual) for time in (one, two))
-    return judge.change(typical_seconds(one), typical_seconds(two), *errors)
-
-
-def typical_seconds(time: Measured) -> float:
-    """The time whose error is known; the stored median, where no samples are stored."""
-    return uncertainty.typical_seconds(time.sessions) if time.sessions else time.seconds
-
-
-def pairs_of(one: Measured, two: Measured) -> dict[str, tuple[float, float]]:
-    """The medians, in seconds, of the sessions that two releases were measured in in turn, in the order taken."""
-    ours, theirs = one.pairs, two.pairs
-    return {pair: (median(ours[pair]), median(theirs[pair])) for pair in ours if pair in theirs}
-
-
-def first_of_pairs(one: Measured, two: Measured) -> list[int]:
-    """Which of the two releases, 0 or 1, each pair's first session was of, in the order taken.
-
-    Without the pairs of which that cannot be told: they began in the same second, and their place was not recorded.
-    """
-    ours, theirs = ({line[PAIR]: line for line in time.provenance if PAIR in line} for time in (one, two))
-    found = (_first(ours[pair], theirs[pair]) for pair in ours if pair in theirs)
-    return [first for first in found if first is not None]
-
-
-def _first(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> int | None:
-    if TURN in ours:
-        return int(ours[TURN] != 0)
-    times = [datetime.fromisoformat(line[STARTED_AT]) for line in (ours, theirs) if STARTED_AT in line]
-    return None if len({*times}) < 2 else int(times[1] < times[0])
-
-
-def _error(time: Measured, place: Place, usual: Mapping[tuple[str, bool], Prior | None]) -> uncertainty.LogError | None:
-    prior = usual.get(uncertainty.kind(place))
-    return uncertainty.log_error(time.sessions, prior) if time.sessions and prior is not None else None
-
-
-def _doubts(base: str, one: Measured, other: str, two: Measured) -> Iterator[str]:
-    for name, time in ((base, one), (other, two)):
-        yield from (f"{name}: {doubt}" for doubt in time.doubts)
-        if time.has_one_worker:
-            yield f"{name}: {ONE_WORKER}"
-        if not time.sessions:
-            yield f"{name}: {NO_SAMPLES}"
-        elif len(time.sessions) == 1:
-            yield f"{name}: one session alone"
-    if one.computers and two.computers and one.computers != two.computers and len(pairs_of(one, two)) < 2:
-        yield "they were not measured on the same computer"
+def _of_heats(time: Measured) -> list[Mapping[str, Any]]:
+    return [line for line in time.provenance if HEAT in line]
 
 
 def _memory_doubt(one: Measured, two: Measured) -> str | None:
@@ -286,6 +241,8 @@ def _memory_doubt(one: Measured, two: Measured) -> str | None:
 def _differences(rows: Sequence[Row]) -> Iterator[Difference]:
     found: dict[tuple[str, str, str], int] = {}
     for row in rows:
+        if row.change is None:
+            continue
         ours, theirs = (_settings(time) for time in (row.base, row.other))
         for setting in sorted(ours.keys() | theirs.keys()):
             one, two = (
@@ -298,9 +255,9 @@ def _differences(rows: Sequence[Row]) -> Iterator[Difference]:
 
 
 def _settings(time: Measured) -> dict[str, str]:
-    """What a time was measured under; of several values, if sessions differ, all."""
+    """What a release's heats were measured under; of several values, if sessions differ, all."""
     values: dict[str, set[str]] = {}
-    for line in time.provenance:
+    for line in _of_heats(time):
         for key, value in line.items():
             setting = key.removeprefix(_PROVENANCE)
             if key.startswith(_PROVENANCE) and setting.partition(".")[0] not in _NO_SETTINGS:
@@ -308,7 +265,7 @@ def _settings(time: Measured) -> dict[str, str]:
     for setting, found in values.items():
         # A variable that some sessions had, and others had not.
         if setting.startswith(_VARIABLE) and any(
-            _WITH_VARIABLES in line and _PROVENANCE + setting not in line for line in time.provenance
+            _WITH_VARIABLES in line and _PROVENANCE + setting not in line for line in _of_heats(time)
         ):
             found.add(_NOT_SET)
     return {setting: " or ".join(sorted(found)) for setting, found in values.items()}
@@ -316,26 +273,20 @@ def _settings(time: Measured) -> dict[str, str]:
 
 def _missing(setting: str, time: Measured) -> str:
     """What is said of a setting that no session of a time has."""
-    is_known = setting.startswith(_VARIABLE) and any(_WITH_VARIABLES in line for line in time.provenance)
+    is_known = setting.startswith(_VARIABLE) and any(_WITH_VARIABLES in line for line in _of_heats(time))
     return _NOT_SET if is_known else _NOT_RECORDED
 
 
 def _means(rows: Sequence[Row], margin: float) -> dict[tuple[str, str, str], tuple[Change, str, int]]:
-    """By kind, device and pass; each a verdict of its own."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+    """By kind, device and pass, over the rows that are compared; each a verdict of its own."""
+    groups: dict[tuple[str, str, str], list[Change]] = {}
     for row in rows:
-        kind = "models" if row.is_model else "layers"
-        groups.setdefault((kind, row.place.device, row.place.measured_pass), []).append(row)
-    means = {key: mean([(row.change, row.pairs) for row in group]) for key, group in groups.items()}
+        if row.change is not None:
+            kind = "models" if row.is_model else "layers"
+            groups.setdefault((kind, row.place.device, row.place.measured_pass), []).append(row.change)
+    means = {key: judge.mean(changes) for key, changes in groups.items()}
     found = judge.verdicts(list(means.values()), margin)
     return {key: (means[key], verdict, len(groups[key])) for key, verdict in zip(means, found, strict=True)}
-
-
-def mean(rows: Sequence[tuple[Change, Mapping[str, tuple[float, float]]]]) -> Change:
-    """The geometric mean of rows' changes, each with its pairs: by rounds, where all were measured in turn."""
-    if all(len(pairs) > 1 for _, pairs in rows):
-        return judge.mean_of_pairs([pairs for _, pairs in rows])
-    return judge.mean([change for change, _ in rows])
 
 
 def _explanations(rows: Sequence[Row]) -> Iterator[Explanation]:
@@ -344,14 +295,15 @@ def _explanations(rows: Sequence[Row]) -> Iterator[Explanation]:
     A model's time is a sum over its layers, so its ratio is a mean of theirs. Outside what its layers did, as far as
     their intervals reach, the change comes from what no layer here stands for.
     """
-    by_place = {row.place: row for row in rows}
-    for row in rows:
+    by_place = {row.place: row for row in rows if row.change is not None}
+    for row in by_place.values():
         if row.is_model and row.verdict in (judge.FASTER, judge.SLOWER):
             places = (row.place._replace(workload=name) for name in _layers_of(row.place.workload))
             layers = tuple(by_place[place] for place in places if place in by_place)
+            changes = [layer.change for layer in layers if layer.change is not None]
             if layers:
-                low, high = min(one.change.low for one in layers), max(one.change.high for one in layers)
-                yield Explanation(row, layers, low <= row.change.ratio <= high)
+                is_within = min(one.low for one in changes) <= row.ratio <= max(one.high for one in changes)
+                yield Explanation(row, layers, is_within)
 
 
 def _layers_of(model: str) -> list[str]:

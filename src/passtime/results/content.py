@@ -35,8 +35,16 @@ _HEADER = {
 }
 # Of what kind the fields of a line are that passtime reads.
 _LINE: Mapping[str, Any] = {
-    **{SAMPLES: int, "seconds": (int, float), STARTED_AT: str, "release": str, "worker": str, "pair": str},
-    **{"computer": str, "marks": list, "doubts": list, "imported": str, "failure": str},
+    **{SAMPLES: int, "seconds": (int, float), STARTED_AT: str, "release": str, "worker": str, "heat": str},
+    **{
+        "turn_samples": int,
+        "left_out": list,
+        "computer": str,
+        "marks": list,
+        "doubts": list,
+        "imported": str,
+        "failure": str,
+    },
 }
 _SOME_TIME = "2000-01-01T00:00:00+00:00"
 # In milliseconds; asv makes dates of them.

@@ -22,8 +22,9 @@ SAMPLES = "samples"  # how many of the cell's samples are the session's
 STARTED_AT = "started_at"  # when the session began, as ISO 8601 writes it
 COMPUTER = "computer"  # the identifier of the computer that took it; a session from before has none
 WORKER = "worker"  # the name of the worker that forked it: sessions of one share more than a release
-PAIR = "pair"  # the name of the pair that it makes with another release's session, measured in turn
-TURN = "turn"  # whether it came first in its pair, 0, or second, 1
+HEAT = "heat"  # the name of the heat in which it took turns with other releases' sessions
+TURN_SAMPLES = "turn_samples"  # how many of its samples each of its turns gave
+LEFT_OUT = "left_out"  # the heat's turns, counted from 0, that were disturbed and do not count for any release
 DOUBTS = "doubts"  # what is doubtful in the number
 IMPORTED = "imported"  # the file that an imported number is from
 

@@ -5,27 +5,24 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from passtime import places
 from passtime.catalog import requests
-from passtime.catalog.place import PASSES, Place
+from passtime.catalog.place import PASSES, Item, Place
 from passtime.errors import PasstimeError
 from passtime.results import machine as machine_of_results
 from passtime.results import marks, store
 from passtime.results.content import Content
-from passtime.results.sessions import COMPUTER, DOUBTS, IMPORTED, PAIR, STARTED_AT, WORKER, Cell, split
+from passtime.results.sessions import DOUBTS, IMPORTED, Cell, split
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
-# A reason to believe a change of such a time less, not the time itself.
-ONE_WORKER = "its sessions had one worker, and how much workers differ is not in the interval"
-
 _TIME = "time_"
+_MEMORY = "track_"
 _PAGE_FAULTS = "provenance.page_faults_per_pass"
 _GPU_THROTTLED = "provenance.gpu_throttled"
 _BUILD = ("provenance.framework_version", "provenance.git_version")
@@ -59,36 +56,6 @@ class Measured:
         return statistics.median(found) if found and len(found) == len(self.provenance) else None
 
     @property
-    def computers(self) -> set[str | None]:
-        """Those that took its sessions; None stands for those that were taken before computers were recorded."""
-        return {line.get(COMPUTER) for line in self.provenance}
-
-    @property
-    def has_one_worker(self) -> bool:
-        """Whether its sessions shared one worker, as all did before workers had names: docs/decisions/0022."""
-        return bool(self.sessions) and not all(WORKER in line for line in self.provenance)
-
-    @property
-    def began(self) -> tuple[datetime, datetime] | None:
-        """When the first and the last of its sessions began; None where that was not recorded."""
-        found = [datetime.fromisoformat(line[STARTED_AT]) for line in self.provenance if STARTED_AT in line]
-        return (min(found), max(found)) if found else None
-
-    @property
-    def pairs(self) -> dict[str, tuple[float, ...]]:
-        """The samples of the sessions that were measured in turn with another release's, by the pair's name."""
-        if len(self.sessions) != len(self.provenance):
-            return {}
-        lines = zip(self.provenance, self.sessions, strict=True)
-        return {line[PAIR]: samples for line, samples in lines if PAIR in line}
-
-    def only(self, is_wanted: Callable[[Mapping[str, Any]], bool]) -> Measured:
-        """This time with those of its sessions alone whose lines are wanted; none where lines and sessions differ."""
-        pairs = zip(self.provenance, self.sessions, strict=False) if len(self.provenance) == len(self.sessions) else ()
-        kept = [(line, samples) for line, samples in pairs if is_wanted(line)]
-        return replace(self, provenance=tuple(line for line, _ in kept), sessions=tuple(one for _, one in kept))
-
-    @property
     def spread_seconds(self) -> float | None:
         """Half the interquartile range of the samples."""
         return None if self.quartiles is None else (self.quartiles[1] - self.quartiles[0]) / 2
@@ -96,10 +63,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Stored:
-    """What one release has on the machine. A place that was never measured is not in `times`."""
+    """What one release has on the machine. A place that was never measured is not in `times`.
+
+    `peaks` has the most bytes that a session of an item held.
+    """
 
     release: Release
     times: Mapping[Place, Measured] = field(default_factory=dict)
+    peaks: Mapping[Item, float] = field(default_factory=dict)
 
     @property
     def devices(self) -> set[str]:
@@ -144,7 +115,7 @@ def read(root: Path, machine: str, needed: Collection[str] = ()) -> list[Stored]
         except PasstimeError:
             print(f"{path} is left out: it has results of a release that is not listed any more", file=sys.stderr)
             continue
-        found.append(Stored(release, times(content)))
+        found.append(Stored(release, times(content), peaks(content)))
     return sorted(found, key=lambda stored: stored.release.date)
 
 
@@ -165,11 +136,23 @@ def times(content: Content) -> dict[Place, Measured]:
                 value.value,
                 (stats["q_25"], stats["q_75"]) if stats.get("q_25") is not None else None,
                 _by_session(value.samples or (), lines),
-                tuple(_doubts(lines)),
+                tuple(doubts_of(lines)),
                 next((line[IMPORTED] for line in lines if IMPORTED in line), ""),
                 tuple(lines),
                 name,
             )
+    return found
+
+
+def peaks(content: Content) -> dict[Item, float]:
+    """The peak memory of each item's session, in bytes."""
+    found = {}
+    for name, entry in content.entries.items():
+        if requests.method_of(name).startswith(_MEMORY):
+            for params, value in entry.values.items():
+                item = requests.item_of(name, params)
+                if item is not None and value.is_number:
+                    found[item] = float(value.value or 0)
     return found
 
 
@@ -178,7 +161,8 @@ def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> tuple[tuple[
     return tuple(session for session in split(samples, lines or [{}]) if session)
 
 
-def _doubts(lines: Sequence[dict]) -> Iterator[str]:
+def doubts_of(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is doubtful in the samples of sessions with these lines, a sentence each."""
     for line in lines:
         yield from line.get(DOUBTS, ())
     builds = dict.fromkeys(
@@ -186,9 +170,6 @@ def _doubts(lines: Sequence[dict]) -> Iterator[str]:
     )
     if len(builds) > 1:
         yield f"its sessions are of different builds, {' and '.join(builds)}: a build needs a name of its own"
-    computers = len({line.get(COMPUTER) for line in lines})
-    if computers > 1:
-        yield f"its sessions are of {computers} computers, which may not be equally fast"
     yield from marks.doubts(lines)
     reasons = dict.fromkeys(reason for line in lines for reason in line.get(_GPU_THROTTLED, ()))
     if reasons:

@@ -30,18 +30,23 @@ def taken_bytes() -> int:
 
 
 def install_group(
-    waiting: list[Release], disk_bytes: int, say: Callable[[str], None], timeout_seconds: float | None = None
+    waiting: list[Release],
+    disk_bytes: int,
+    say: Callable[[str], None],
+    timeout_seconds: float | None = None,
+    beside: Sequence[Release] = (),
 ) -> tuple[list[Release], dict[str, str]]:
     """Installs the first releases that wait, as many as fit into `disk_bytes` together but at least one.
 
-    None of an install's commands takes longer than `timeout_seconds`. What was tried is taken off the list: those that
-    are there now are returned, and the names of those that could not be had, with reasons.
+    What is `beside` them stays. None of an install's commands takes longer than `timeout_seconds`. What was tried is
+    taken off the list: those that are there now are returned, and the names of those that could not be had, with
+    reasons.
     """
     group: list[Release] = []
     failed: dict[str, str] = {}
     while waiting:
         release = waiting[0]
-        if not is_there(release) and not _make_room(disk_bytes, [*group, *waiting], say) and group:
+        if not is_there(release) and not _make_room(disk_bytes, [*beside, *group, *waiting], say) and group:
             break
         waiting.pop(0)
         try:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import signal
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,25 +23,23 @@ from typing import Any, TypeVar
 from passtime import places
 from passtime.catalog.place import PASSES, Place
 from passtime.measure import report
+from passtime.measure.analysis import Analysis
+from passtime.measure.compare import MARGIN
+from passtime.measure.report import Report
 from passtime.results import machine as machine_of_results
 from passtime.results import stored
 from passtime.results.parity import Record
 from passtime.results.store import COMMIT_DIGITS
 from passtime.results.stored import Measured, Stored
 from passtime.results.tables import LAYERS, MODELS
-from passtime.stats import judge, uncertainty
 from passtime.stats.judge import Change
-from passtime.stats.uncertainty import Prior
 from passtime.timeline import repository
 from passtime.timeline.manifest import Release
 
 FOLDER = "data"
 
 # Of all these files: raised where a field goes, or means something else. A new field raises nothing.
-SCHEMA = 1
-
-# So many steps in the reciprocal of the degrees of freedom; between them the page takes a straight line.
-_QUANTILES = 200
+SCHEMA = 2
 
 _Key = TypeVar("_Key", bound=tuple[str, ...])
 
@@ -54,9 +53,8 @@ def write(root: Path, html: Path) -> None:
     # An interrupt is the parent's to answer: each of them would show a trace-back of its own.
     with ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         written = list(pool.map(functools.partial(_write_machine, root, html), stored.machines(root)))
-    machines = [machine for machine, *_ in written if machine["devices"]]
-    releases = {release.name: release for _, measured, _ in written for release in measured}
-    looks = sorted({look for *_, looks in written for look in looks})
+    machines = [machine for machine, _ in written if machine["devices"]]
+    releases = {release.name: release for _, measured in written for release in measured}
     commits = repository.tags(places.timeline_repository(root))
     ordered = sorted(releases.values(), key=lambda release: (release.date, release.name))
     index = {
@@ -65,19 +63,9 @@ def write(root: Path, html: Path) -> None:
         "models": MODELS,
         "layers": LAYERS,
         "passes": PASSES,
-        "quantiles": quantiles(judge.LEVEL),
-        "looks": {look: quantiles(judge.level_of_look(look)) for look in looks},
-        "inner": {
-            "quantiles": quantiles(judge.INNER_LEVEL),
-            "looks": {look: quantiles(judge.level_of_look(look, judge.INNER_LEVEL)) for look in looks},
-        },
+        "margin": MARGIN,
     }
     _write(html / FOLDER / "index.json", index)
-
-
-def quantiles(level: float) -> list[float]:
-    """Student's, of two-sided intervals at that level: the table that the page reads."""
-    return [_short(value) for value in uncertainty.quantiles(_QUANTILES, level)]
 
 
 def _release(release: Release, commit: str) -> dict[str, Any]:
@@ -87,33 +75,30 @@ def _release(release: Release, commit: str) -> dict[str, Any]:
     return {**found, "page": release.page} if release.page else found
 
 
-def _write_machine(root: Path, html: Path, name: str) -> tuple[dict[str, Any], list[Release], set[int]]:
-    """Writes a machine's files; gives what the index says of it, the releases that it has, and the looks of changes."""
+def _write_machine(root: Path, html: Path, name: str) -> tuple[dict[str, Any], list[Release]]:
+    """Writes a machine's files; gives what the index says of it, and the releases that it has."""
     record = Record(root / "results")
-    measured = [one for one in stored.read(root, name) if one.devices]
+    everything = stored.read(root, name)
+    measured = [one for one in everything if one.devices]
     folder = html / FOLDER / name
-    usual = uncertainty.usual(one.times for one in measured)
-    rows = {one.release.name: {place: _row(place, time, usual) for place, time in one.times.items()}
-            for one in measured}  # fmt: skip
-    in_turn = {release: dict(_in_turn(release, measured)) for release in rows}
-    means = {release: dict(_means_in_turn(release, measured, record)) for release in rows}
-    for release in rows:
+    analysis = Analysis.of(everything)
+    rows = {one.release.name: {place: _row(time) for place, time in one.times.items()} for one in measured}
+    for place, one in enumerate(measured):
+        release = one.release.name
+        against = {
+            base.release.name: made
+            for base in measured[:place]
+            if (made := _against(report.make(name, analysis, base, one, record, margin=MARGIN)))
+        }
         content = {"release": release, "times": _nested(rows[release]), "parity": _nested(record.of(release))}
-        if in_turn[release]:
-            content["in_turn"] = _nested(in_turn[release])
-            content["means_in_turn"] = _nested(means[release])
-        _write(folder / "releases" / f"{release}.json", content)
+        _write(folder / "releases" / f"{release}.json", {**content, "against": against})
     for workload, history in _histories(rows):
         _write(folder / "workloads" / f"{workload.replace('/', _SLASH)}.json", {"times": history})
-    looks = {row["look"] for changes in in_turn.values() for row in changes.values()}
-    return _machine(root, name, measured), [one.release for one in measured], looks
+    return _machine(root, name, measured), [one.release for one in measured]
 
 
-def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | None]) -> dict[str, Any]:
-    """A time as the page reads it. Empty for n/a.
-
-    `error` and `freedom` are those of the logarithm of `typical_seconds`, of which changes are.
-    """
+def _row(time: Measured) -> dict[str, Any]:
+    """A time as the page reads it. Empty for n/a."""
     if not time.is_available:
         return {}
     row: dict[str, Any] = {"seconds": time.seconds}
@@ -121,64 +106,39 @@ def _row(place: Place, time: Measured, usual: Mapping[tuple[str, bool], Prior | 
         row["quartiles"] = [_short(value) for value in time.quartiles]
     if time.sessions:
         row["samples"], row["sessions"] = sum(map(len, time.sessions)), len(time.sessions)
-        prior = usual[uncertainty.kind(place)]
-        if prior is not None:
-            error = uncertainty.log_error(time.sessions, prior)
-            row["typical_seconds"] = float(f"{uncertainty.typical_seconds(time.sessions):.7g}")
-            row["error"], row["freedom"] = _short(error.error), _short(min(error.freedom, 1e6))
     if time.page_faults is not None:
         row["page_faults"] = _short(time.page_faults)
     if time.doubts:
         row["doubts"] = list(time.doubts)
-    if time.has_one_worker:
-        row["change_doubts"] = [stored.ONE_WORKER]
     return row
 
 
-def _in_turn(name: str, measured: Iterable[Stored]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The changes to a release from each that it was measured in turn with, by that release's name and the place.
-
-    They are `passtime verdict`'s, with `low` and `high` of the interval and the `margin` above which the change is the
-    same. For a mean with others, `error` and `freedom` are those of the ratio's logarithm; `look` says which quantiles
-    it has.
-    """
-    for base, place, pairs in _pairs(name, measured):
-        change = judge.change_of_pairs([*pairs.values()])
-        found = {"error": _short(change.error), "freedom": change.freedom, "look": min(len(pairs), judge.FULL_LOOK)}
-        yield (base.release.name, *place), {**_ends(change), **found}
-
-
-def _means_in_turn(
-    name: str, measured: Iterable[Stored], record: Record
-) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The means over the changes of `_in_turn` that are of the same work, by release, device, kind and pass.
-
-    They are `passtime verdict`'s where all rows of the kind were measured in turn; `rows` says over how many.
-    """
-    release = next(one.release for one in measured if one.release.name == name)
-    groups: dict[tuple[str, ...], list[Mapping[str, tuple[float, float]]]] = defaultdict(list)
-    for base, place, pairs in _pairs(name, measured):
-        if record.between(base.release, release, place.workload, place.device) not in report.NOT_THE_SAME_WORK:
-            kind = "models" if place.workload in MODELS else "layers"
-            groups[base.release.name, place.device, kind, place.measured_pass].append(pairs)
-    for key, rows in groups.items():
-        yield key, {**_ends(judge.mean_of_pairs(rows)), "rows": len(rows)}
+def _against(made: Report) -> dict[str, Any]:
+    """What `passtime verdict` says of the two releases: each change, and the means. Empty where none is compared."""
+    if not made.compared:
+        return {}
+    changes = {}
+    for row in made.rows:
+        if row.change is not None:
+            found = {**_change(row.change, row.verdict), "heats": row.heats}
+            if row.doubts:
+                found["doubts"] = list(row.doubts)
+            if row.by_computer:
+                found["by_computer"] = {name: _change(change, "") for name, change in row.by_computer.items()}
+            changes[row.place] = found
+    means = {
+        (device, kind, measured_pass): {**_change(change, verdict), "rows": rows}
+        for (kind, device, measured_pass), (change, verdict, rows) in made.means.items()
+    }
+    return {"changes": _nested(changes), "means": _nested(means)}
 
 
-def _pairs(name: str, measured: Iterable[Stored]) -> Iterator[tuple[Stored, Place, Mapping[str, tuple[float, float]]]]:
-    """The pairs of a release with each that it was measured in turn with, twice or more, by place."""
-    others = {one.release.name: one for one in measured}
-    ours = {Place(*place): time for place, time in others.pop(name).times.items() if time.pairs}
-    for base in others.values() if ours else ():
-        for place in [place for place in ours if place in base.times]:
-            pairs = report.pairs_of(base.times[place], ours[place])
-            if len(pairs) > 1:
-                yield base, place, pairs
-
-
-def _ends(change: Change) -> dict[str, float]:
-    values = {"ratio": change.ratio, "low": change.low, "high": change.high, "margin": change.least_margin}
-    return {key: _short(value) for key, value in values.items()}
+def _change(change: Change, verdict: str) -> dict[str, Any]:
+    """A ratio with its interval, and the verdict; without what no heat tells, or what is too noisy."""
+    found: dict[str, Any] = {"ratio": _short(change.ratio), "verdict": verdict}
+    if change.is_too_wide:
+        return {**found, "is_too_noisy": True}
+    return found if math.isinf(change.error) else {**found, "low": _short(change.low), "high": _short(change.high)}
 
 
 def _histories(rows: Mapping[str, Mapping[Place, dict]]) -> Iterator[tuple[str, dict]]:

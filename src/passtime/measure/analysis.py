@@ -1,0 +1,133 @@
+"""The one analysis of heats: what a change between any two releases is, from all heats of a place."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from passtime.catalog import workloads
+from passtime.catalog.place import Place
+from passtime.results import heats as heats_of
+from passtime.results.heats import Heat
+from passtime.results.stored import Stored
+from passtime.stats import blocks, moderated
+from passtime.stats.blocks import Block, Fit
+from passtime.stats.judge import Change
+from passtime.stats.moderated import Usual
+
+# Computers of one kind disagree on a change where chance alone makes them differ as much so rarely.
+DISAGREEMENT = 0.001
+
+
+def block(heat: Heat) -> Block:
+    """A heat's values, for `blocks.fit`: how far each release is from the others in it, as a logarithm.
+
+    The median over turns of a release's log seconds less the turn's mean over releases: what hits a turn as a whole is
+    in none of the values, and what hits one release in few turns in none of the medians. Of two releases, their
+    difference is the median of the turns' log ratios.
+    """
+    logs = np.log(np.array([*heat.seconds.values()]))
+    values = np.median(logs - logs.mean(axis=0), axis=1)
+    return {release: float(value) for release, value in zip(heat.seconds, values, strict=True)}
+
+
+def within_variance(heat: Heat) -> float | None:
+    """The variance of a release's log seconds about the turn's mean, from the median deviation; None from few turns."""
+    logs = np.log(np.array([*heat.seconds.values()]))
+    if logs.shape[1] < 3:
+        return None
+    beyond = logs - logs.mean(axis=0)
+    deviations = np.median(np.abs(beyond - np.median(beyond, axis=1, keepdims=True)), axis=1)
+    # A normal distribution's standard deviation over its median deviation; the mean took one of n parts away.
+    return float(np.mean(1.4826 * deviations) ** 2 * len(logs) / (len(logs) - 1))
+
+
+def kind(place: Place) -> tuple[str, bool]:
+    """What varies alike: the models' passes on a device, and the layers'."""
+    return place.device, place.workload in workloads.MODELS
+
+
+class Analysis:
+    """All heats of a machine's places. Computers of one kind stand in it together: each heat is of one alone."""
+
+    def __init__(self, heats: Mapping[Place, Sequence[Heat]]) -> None:
+        self.heats = {place: [*found] for place, found in heats.items() if found}
+        self._plain: dict[Place, Fit] = {}
+        self._fits: dict[Place, Fit] = {}
+        self._usual: dict[tuple[str, bool], Usual | None] = {}
+        for place in self.heats:
+            self._plain[place] = blocks.fit(self._blocks(place))
+        self._learn_usual()
+
+    @classmethod
+    def of(cls, everything: Iterable[Stored]) -> Analysis:
+        """The analysis of all stored heats of a machine."""
+        return cls(heats_of.of(everything))
+
+    def add(self, place: Place, heat: Heat) -> None:
+        """Takes one more heat into account."""
+        self.heats.setdefault(place, []).append(heat)
+        self._plain[place] = blocks.fit(self._blocks(place))
+        self._fits.pop(place, None)
+        self._learn_usual()
+
+    def change(self, place: Place, base: str, other: str) -> Change | None:
+        """The change of a place's time from one release to another; None where no chain of heats connects them."""
+        fit = self._fit(place)
+        if fit is None or not fit.is_connected(base, other):
+            return None
+        return fit.change(base, other, self._usual.get(kind(place)))
+
+    def count(self, place: Place, base: str, other: str) -> int:
+        """In how many heats the two were together."""
+        return sum(base in heat.seconds and other in heat.seconds for heat in self.heats.get(place, ()))
+
+    def heats_of(self, place: Place, release: str) -> int:
+        """In how many heats a release was."""
+        return sum(release in heat.seconds for heat in self.heats.get(place, ()))
+
+    def usual(self, place: Place) -> Usual | None:
+        """What the variance of a release's value in a heat usually is, in places like this one."""
+        return self._usual.get(kind(place))
+
+    def by_computer(self, place: Place, base: str, other: str) -> dict[str, Change]:
+        """The change by each computer's own heats, where there are several and they disagree; empty otherwise."""
+        found: dict[str, list[Block]] = defaultdict(list)
+        for heat in self.heats.get(place, ()):
+            found[heat.computer or "unknown"].append(block(heat))
+        if len(found) < 2:
+            return {}
+        labelled = [(computer, one) for computer, several in found.items() for one in several]
+        usual = self._usual.get(kind(place))
+        if blocks.disagreement(labelled, base, other, usual) >= DISAGREEMENT:
+            return {}
+        fits = {computer: blocks.fit(several, usual) for computer, several in found.items()}
+        return {
+            computer: fit.change(base, other, usual) for computer, fit in fits.items() if fit.is_connected(base, other)
+        }
+
+    def _fit(self, place: Place) -> Fit | None:
+        if place not in self._fits:
+            if place not in self.heats:
+                return None
+            self._fits[place] = blocks.fit(self._blocks(place), self._usual.get(kind(place)))
+        return self._fits[place]
+
+    def _blocks(self, place: Place) -> list[Block]:
+        return [block(heat) for heat in self.heats[place]]
+
+    def _learn_usual(self) -> None:
+        found: dict[tuple[str, bool], list[tuple[float, float]]] = defaultdict(list)
+        for place, fit in self._plain.items():
+            if fit.freedom > 0:
+                found[kind(place)].append((fit.variance, fit.freedom))
+        self._usual = {key: moderated.usual(variances) for key, variances in found.items()}
+
+
+def typical_within(heats: Sequence[Heat]) -> float | None:
+    """The median of the heats' `within_variance`; None where none has one."""
+    found = [value for value in map(within_variance, heats) if value is not None]
+    return statistics.median(found) if found else None

@@ -1,4 +1,4 @@
-"""Prints the README's first table: median seconds of a few models, release by release, from the results that git has.
+"""Prints the README's first table: seconds of a few models, release by release, from the results that git has.
 
 python docs/make_table.py            print it
 python docs/make_table.py --write    put it into the README, and what other commands print where a page names them
@@ -7,27 +7,26 @@ python docs/make_table.py --write    put it into the README, and what other comm
 from __future__ import annotations
 
 import itertools
-import math
 import re
 import shlex
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from asv.results import Results
 from asv.util import load_json
 
-from passtime import places
-from passtime.timeline import manifest, repository
-from passtime.timeline.manifest import Release
+from passtime.catalog.place import Place
+from passtime.measure.analysis import Analysis
+from passtime.results import store, stored
+from passtime.results.sessions import HEAT
+from passtime.results.stored import Measured, Stored
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs/why-to-believe-a-verdict.md")
 FRAMEWORK = "torch"
 DEVICE = "cpu"
-BENCHMARKS = {"resnet18": "models.ResNet", "resnet50": "models.ResNet", "vgg16": "models.VGG"}
+MODELS = ("resnet18", "resnet50", "vgg16")
 PASSES = ("forward", "backward", "total", "inference")
 # What fits beside each other on a page; the site has all.
 MOST_RELEASES = 8
@@ -35,72 +34,65 @@ MARKERS = re.compile(r"(<!-- table: (.*?) -->\n).*?(<!-- /table -->)", re.DOTALL
 
 
 def table(root: Path = ROOT) -> str:
-    """The Markdown table of a framework's releases on the machine with the most results; empty where there are none."""
-    machine, results = tracked(root)
-    known = manifest.load(root)
-    timeline = places.timeline_repository(root)
-    repository.build(known, timeline)
-    columns = {}
-    for result in results:
-        measured, release = medians(result), known.get(repository.release_name(timeline, result.commit_hash))
-        if measured and release.framework == FRAMEWORK:
-            columns[release] = measured
-    if not columns:
+    """The Markdown table of a framework's releases on the machine with the most heats; empty where there are none.
+
+    The newest release's time over the oldest's is from heats, as `passtime verdict` has it.
+    """
+    machine = tracked(root)
+    if machine is None:
         return ""
-    releases = spread(sorted(columns, key=lambda release: release.date), MOST_RELEASES)
+    everything = [one for one in stored.read(root, machine) if one.release.framework == FRAMEWORK]
+    in_heats = [one for one in everything if any(map(has_heats, one.times.values()))]
+    releases = spread(in_heats or [one for one in everything if one.devices], MOST_RELEASES)
+    if not releases:
+        return ""
+    facts = load_json(str(root / "results" / machine / "machine.json"))
+    analysis = Analysis.of(everything)
+    oldest, newest = releases[0].release, releases[-1].release
     lines = [
-        ["model", "pass", *(release.name for release in releases), f"{releases[-1].version} / {releases[0].version}"],
+        ["model", "pass", *(one.release.name for one in releases), f"{newest.version} / {oldest.version}"],
         ["---", "---", *["---:"] * (len(releases) + 1)],
     ]
-    for cell in itertools.product(BENCHMARKS, PASSES):
-        seconds = [columns[release].get(cell, math.nan) for release in releases]
-        if not all(map(math.isnan, seconds)):
-            ratio = seconds[-1] / seconds[0]
-            lines.append([*cell, *map(_shown, seconds), "" if math.isnan(ratio) else f"{ratio:.2f}"])
+    for model, measured_pass in itertools.product(MODELS, PASSES):
+        place = Place(model, DEVICE, measured_pass)
+        times = [one.times.get(place) for one in releases]
+        if any(times):
+            change = analysis.change(place, oldest.name, newest.name)
+            ratio = "" if change is None else f"{change.ratio:.2f}"
+            lines.append([model, measured_pass, *map(_shown, times), ratio])
     rows = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     return (
-        f"Median seconds of a pass over 8 images on {DEVICE.upper()} ({machine['cpu']}, {machine['num_cpu']} CPUs), "
-        f"and the newest release's time over the oldest's:\n\n{rows}"
+        f"Median seconds of a pass over 8 images on {DEVICE.upper()} ({facts['cpu']}, {facts['num_cpu']} CPUs), "
+        f"and the newest release's time over the oldest's, from heats:\n\n{rows}"
     )
 
 
-def spread(releases: Sequence[Release], most: int) -> Sequence[Release]:
+def _shown(time: Measured | None) -> str:
+    return "" if time is None or not time.is_available else f"{time.seconds:#.3g}".rstrip(".")
+
+
+def has_heats(time: Measured) -> bool:
+    """Whether a session of it took turns with another release's."""
+    return any(HEAT in line for line in time.provenance)
+
+
+def spread(releases: Sequence[Stored], most: int) -> Sequence[Stored]:
     """So many of them at the most, evenly spread, the oldest and the newest among them."""
     last = len(releases) - 1
     return [releases[round(last * index / (most - 1))] for index in range(most)] if last >= most else releases
 
 
-def tracked(root: Path) -> tuple[dict, list[Results]]:
-    """The machine with the most results in git, and those results: what else was measured here is not the README's."""
+def tracked(root: Path) -> str | None:
+    """The machine with the most heats in git, else the most sessions: what else was measured is not the README's."""
     listed = subprocess.run(
-        ["git", "ls-files", "results/*/*.json"], cwd=root, capture_output=True, text=True, check=True
+        ["git", "ls-files", f"results/*/*{store.PROVENANCE}"], cwd=root, capture_output=True, text=True, check=True
     ).stdout.split()
-    folders = Counter(Path(name).parent for name in listed)
-    if not folders:
-        return {}, []
-    folder, _ = max(folders.items(), key=lambda item: (item[1], item[0]))
-    machine = load_json(str(root / folder / "machine.json"))
-    files = [name for name in listed if Path(name).parent == folder and Path(name).name != "machine.json"]
-    return machine, [Results.load(str(root / name), machine["machine"]) for name in files]
-
-
-def medians(result: Results) -> Mapping[tuple[str, str], float]:
-    """Median seconds by (model, pass), of what a release has measured."""
-    found = {}
-    for (model, benchmark), measured_pass in itertools.product(BENCHMARKS.items(), PASSES):
-        name = f"{benchmark}.time_{measured_pass}"
-        if name not in result.get_all_result_keys():
-            continue
-        params = result.get_result_params(name)
-        values = dict(zip(itertools.product(*params), result.get_result_value(name, params), strict=True))
-        seconds = values.get((repr(model), repr(DEVICE)))
-        if seconds is not None and not math.isnan(seconds):
-            found[model, measured_pass] = seconds
-    return found
-
-
-def _shown(seconds: float) -> str:
-    return "" if math.isnan(seconds) else f"{seconds:#.3g}".rstrip(".")
+    found: dict[str, tuple[int, int]] = {}
+    for path in (root / name for name in listed):
+        text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
+        heats, sessions = found.get(path.parent.name, (0, 0))
+        found[path.parent.name] = heats + text.count(f'"{HEAT}": '), sessions + text.count("\n")
+    return max(found, key=lambda machine: (found[machine], machine)) if found else None
 
 
 def made_by(command: str) -> str:

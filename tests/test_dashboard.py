@@ -9,23 +9,25 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from asv_plugin.conftest import await_session, checked
 from asv_runner import discovery
-from click.testing import CliRunner
+from fake import adapter
 from fake.fifo import DEADLINE_SECONDS
 from fake.project import Project
 
-from passtime import cli
-from passtime.asv import process as asv_process
 from passtime.catalog import workloads
 from passtime.cli import dashboard
 from passtime.errors import PasstimeError
 
 ROOT = Path(__file__).parents[1]
+PASSTIME = str(Path(sys.executable).with_name("passtime"))
+HANGING = '{"dense": "hang"}'
 
 
 def release(version: str, month: int) -> SimpleNamespace:
@@ -54,13 +56,13 @@ def asv_names() -> list[str]:
 
 @pytest.mark.parametrize("devices", [("cpu",), ("cpu", "gpu")])
 def test_the_first_look_is_every_layer_and_three_models(devices):
-    """asv's selection holds all passes and memory tracks of 8 layers and 3 models on the given devices, and no more."""
+    """The selection holds all passes and memory tracks of 8 layers and 3 models on the given devices, and no more."""
     selected = [name for name in asv_names() if re.search(dashboard.selection(devices), name)]
     found = {tuple(re.findall(r"'(.*?)'", name)) for name in selected}
     assert found == {
         (workload, device) for workload in (*workloads.LAYERS, "resnet18", "resnet50", "vgg16") for device in devices
     }
-    assert len(selected) == dashboard.RESULTS_PER_WORKLOAD * 11 * len(devices)
+    assert len(selected) == 6 * 11 * len(devices)  # four passes and two peaks of memory each
 
 
 def test_the_two_newest_that_run_here_are_taken(monkeypatch):
@@ -78,134 +80,67 @@ def test_one_runnable_release_is_not_enough(monkeypatch):
         dashboard.newest_runnable(KNOWN)
 
 
-@pytest.fixture
-def steps(monkeypatch):
-    """The order of what `passtime dashboard` does; asv's exit statuses can be scripted by its command."""
-    done: list[str] = []
-    statuses: dict[str, int] = {}
-
-    def asv(root, *arguments):
-        done.append(" ".join(["asv", *arguments[:2]]))
-        return statuses.get(arguments[0], 0)
-
-    monkeypatch.setattr(dashboard.places, "root", lambda: ROOT)
-    monkeypatch.setattr(dashboard.manifest, "load", lambda root: KNOWN)
-    monkeypatch.setattr(dashboard.repository, "build", lambda known, path: done.append("build timeline"))
-    monkeypatch.setattr(dashboard.store, "has_gpu", lambda: False)
-    monkeypatch.setattr(dashboard.store, "runnable", lambda release: None)
-    monkeypatch.setattr(dashboard.store, "ensure", lambda release, say: done.append(f"install {release.name}"))
-    monkeypatch.setattr(dashboard.asv_process, "end_when_told", lambda: None)
-    monkeypatch.setattr(dashboard.asv_process, "run", asv)
-    return done, statuses
-
-
-def test_everything_is_installed_before_anything_is_timed(steps):
-    """The timeline is built and both runtimes installed before asv runs once over both, publishes and compares."""
-    done, _ = steps
-    result = CliRunner().invoke(cli.main, ["dashboard"])
-    assert result.exit_code == 0
-    assert done == [
-        *("build timeline", "install torch-1.2", "install torch-1.10", "asv run torch-1.2 torch-1.10"),
-        *("asv publish", "asv compare torch-1.2"),
-    ]
-    assert "First look at torch-1.2 and torch-1.10 on cpu: 8 layers and resnet18, resnet50, vgg16, 132 results" in (
-        result.stderr
+def look(project: Project, *arguments: str, expect: int, **environment: str) -> subprocess.CompletedProcess[str]:
+    ended = subprocess.run(
+        [PASSTIME, "dashboard", "--releases", "fake-1.0", "fake-2.0", *arguments],
+        cwd=project.root,
+        env={**project.environment, **environment},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
     )
-    assert "asv preview" in result.stderr
+    assert ended.returncode == expect, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended
 
 
-def test_other_releases_can_be_chosen(steps):
-    """--releases takes the two it is given, in that order."""
-    done, _ = steps
-    assert CliRunner().invoke(cli.main, ["dashboard", "--releases", "torch-1.10", "torch-1.0"]).exit_code == 0
-    assert "asv run torch-1.10 torch-1.0" in done
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project in which nothing was measured yet."""
+    yield from checked(tmp_path)
 
 
-def test_failed_benchmarks_leave_the_others_published(steps):
-    """Where some benchmarks failed, the rest is published and compared, and the command fails with one line."""
-    done, statuses = steps
-    statuses["run"] = asv_process.SOME_FAILED
-    result = CliRunner().invoke(cli.main, ["dashboard"])
-    assert done[-2:] == ["asv publish", "asv compare torch-1.2"]
-    assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].startswith("Error: some benchmarks failed")
+def test_a_first_look_ends_with_a_verdict_and_a_site(project):
+    """Two releases are measured in heats, judged and published; a second start measures nothing anew."""
+    first = look(project, expect=0)
+    assert (
+        "First look at fake-1.0 and fake-2.0 on cpu: 8 layers and resnet18, resnet50, vgg16, 44 passes" in first.stderr
+    )
+    assert "worse: of 12 passes 12 slower" in first.stdout
+    assert "asv preview" in first.stderr
+    assert json.loads((project.root / "html/index.json").read_text("utf-8"))["benchmarks"]
+    published = project.root / f"html/data/{next(project.results.glob('*/machine.json')).parent.name}"
+    against = json.loads((published / "releases/fake-2.0.json").read_text("utf-8"))["against"]["fake-1.0"]
+    assert against["changes"]["dense"]["cpu"]["total"]["verdict"] == "slower"
+    sessions = {release: project.sessions(release) for release in ("fake-1.0", "fake-2.0")}
+    look(project, expect=0)
+    assert {release: project.sessions(release) for release in sessions} == sessions
 
 
-@pytest.mark.parametrize("command", ["run", "publish", "compare"])
-def test_a_failed_step_ends_the_dashboard(steps, command):
-    """Nothing runs after a step that failed, and the command fails with one line."""
-    done, statuses = steps
-    statuses[command] = 1
-    result = CliRunner().invoke(cli.main, ["dashboard"])
-    assert done[-1].startswith(f"asv {command}")
-    assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].startswith("Error: ")
+def test_what_failed_leaves_the_others_judged_and_published(project):
+    """Where a workload fails the rest is judged and published, and the command fails with one line."""
+    ended = look(project, expect=1, **{adapter.MISHAPS: '{"resnet50": "crash"}'})
+    assert "worse: of 8 passes 8 slower" in ended.stdout
+    assert (project.root / "html/index.html").is_file()
+    assert ended.stderr.splitlines()[-1].startswith("Error: 2 could not be measured: fake-2.0: ")
+
+
+def test_a_release_against_itself_is_refused(project):
+    """Two releases are named, or none."""
+    ended = look(project, "--releases", "fake-1.0", "fake-1.0", expect=1)
+    assert ended.stderr == "Error: fake-1.0 against itself shows nothing: name two releases\n"
 
 
 @pytest.mark.parametrize(("ending", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_asv_ends_with_the_dashboard(tmp_path, ending, status):
-    """However the dashboard is ended, the asv that it started has ended before it, and an interrupted one has saved."""
-    stand_in = tmp_path / "asv"
-    stand_in.mkdir()
-    (stand_in / "__init__.py").touch()
-    (stand_in / "__main__.py").write_text(
-        "import os, pathlib, signal\n"
-        "try:\n    print(os.getpid(), flush=True)\n    signal.pause()\n"
-        "except KeyboardInterrupt:\n    pathlib.Path('saved').touch()\n"
+def test_an_end_in_the_middle_leaves_nothing_running(project, ending, status):
+    """However the dashboard is ended its workers end with it, in one line."""
+    fifo = project.root / "sessions"
+    os.mkfifo(fifo)
+    process = project.start_passtime(
+        "dashboard", "--releases", "fake-1.0", "fake-2.0", **{adapter.PASSES: str(fifo), adapter.MISHAPS: HANGING}
     )
-    program = (
-        "import signal, sys, pathlib\n"
-        "from passtime import cli\nfrom passtime.cli import dashboard\n"
-        "dashboard.places.root = lambda: pathlib.Path.cwd()\n"
-        "dashboard.manifest.load = lambda root: None\n"
-        "dashboard.newest_runnable = lambda known: []\n"
-        "dashboard.repository.build = lambda *_: None\n"
-        "cli.main(['dashboard'])\n"
-    )
-    # A process group of its own, as a terminal gives it: Ctrl-C reaches the dashboard and asv.
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    asv = int(process.stdout.readline())
-    if ending == signal.SIGINT:
-        os.killpg(process.pid, ending)
-    else:
-        os.kill(process.pid, ending)
-    assert process.wait(timeout=DEADLINE_SECONDS) == status
-    with pytest.raises(ProcessLookupError):
-        os.kill(asv, 0)
-    assert (tmp_path / "saved").exists() == (ending == signal.SIGINT)
-
-
-def test_a_first_look_ends_with_a_site_and_a_comparison(tmp_path):
-    """With asv itself: two releases are measured, published and compared, and a second start measures nothing anew."""
-    project = Project(tmp_path)
-    passtime = str(Path(sys.executable).with_name("passtime"))
-
-    def look() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [passtime, "dashboard", "--quick", "--releases", "fake-1.0", "fake-2.0"],
-            cwd=tmp_path,
-            env=project.environment,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_SECONDS,
-        )
-
-    first = look()
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "<fake-1.0>" in first.stdout
-    assert re.search(r"\| *\d\S* *\| nets.Net.time_total\('resnet50', 'cpu'\)", first.stdout)
-    assert json.loads((tmp_path / "html/index.json").read_text("utf-8"))["benchmarks"]
-    measured = {release: project.stored(release) for release in ("fake-1.0", "fake-2.0")}
-    assert all(len(cells) == 3 * dashboard.RESULTS_PER_WORKLOAD for cells in measured.values())
-    sessions = {release: project.sessions(release) for release in measured}
-    assert look().returncode == 0
-    assert {release: project.sessions(release) for release in measured} == sessions
-    assert project.survivors() == []
+    await_session(fifo, "dense", process.pid)
+    process.send_signal(ending)
+    _, complained = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == status
+    assert complained.splitlines()[-1] == "Interrupted. The same command goes on from here."

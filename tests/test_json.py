@@ -15,7 +15,7 @@ from verdict.test_report import BASE, reported, stored, time
 
 from passtime import cli
 from passtime.cli import formats
-from passtime.results.sessions import PAIR
+from passtime.results.sessions import HEAT
 from passtime.site import data
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ def check(heading: str, *outputs: Any) -> None:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results that git has, of which two releases on one machine were measured in turn."""
+    """The results that git has, of which two releases on one machine have sessions that are said to be in heats."""
     root = tmp_path_factory.mktemp("json")
     shutil.copy(ROOT / "asv.conf.json", root)
     shutil.copytree(ROOT / "results", root / "results")
@@ -70,7 +70,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if session["release"] in ("torch-2.14.1", "torch-2.15.0"):
                 place = f"{session['benchmark']}{session['params']}"
                 seen[place] = seen.get(place, 0) + 1
-                session[PAIR] = f"{place}-{seen[place]}"
+                session[HEAT] = f"{place}-{seen[place]}"
         path.write_text("".join(json.dumps(session) + "\n" for session in sessions), "utf-8")
     return root
 

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from passtime import cli, places
-from passtime.asv import budget
+
 from passtime.runtimes import julia
 from passtime.timeline import index, nightly
-from passtime.worker.driver import cores
+from passtime.worker.driver import cores, memory
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -142,7 +142,7 @@ def test_every_setting_is_documented():
     """The README has every environment variable that users set."""
     variables = (
         *(cores.THREADS_VARIABLE, places.HOME_VARIABLE, places.RELEASES_VARIABLE, julia.JULIA_VARIABLE),
-        *(budget.BUDGET_VARIABLE, index.INDEX_VARIABLE, nightly.INDEX_VARIABLE),
+        *(memory.VARIABLE, index.INDEX_VARIABLE, nightly.INDEX_VARIABLE),
     )
     for variable in variables:
         assert f"| `{variable}` |" in README
@@ -174,5 +174,5 @@ def test_the_documentation_has_its_tables():
     assert commands == {
         "python docs/make_table.py",
         "passtime tables",
-        *(f"python perf/{name}.py" for name in ("workers", "looks", "false_alarms", "detection", "simulated")),
+        *(f"python perf/{name}.py" for name in ("looks", "false_alarms", "simulated")),
     }

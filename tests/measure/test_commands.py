@@ -25,28 +25,52 @@ def project(tmp_path: Path):
 
 
 def test_a_slower_release_is_found_and_kept(project):
-    """A release that is 10 % slower is called so, and its sessions are results like any other, in pairs."""
+    """A release that is 10 % slower is called so, and its sessions are results like any other, in heats."""
     said = json.loads(project.passtime("measure", "fake-1.0", "fake-2.0", "--format", "json", expect=3))
     rows = {(row["workload"], row["pass"]): row for row in said["rows"]}
     assert len(rows) == 3 * 4
     assert {row["verdict"] for row in rows.values()} == {judge.SLOWER}
-    assert rows["resnet18", "total"]["ratio"] == pytest.approx(1.1, rel=1e-3)
+    assert rows["resnet18", "total"]["ratio"] == pytest.approx(1.1, rel=0.01)
+    heats = {}
     for release in ("fake-1.0", "fake-2.0"):
         lines = [line for line in project.sessions(release) if line["benchmark"] == "nets.Net.time_total"]
-        pairs = [line["pair"] for line in lines if line["params"] == ["resnet18", "cpu"]]
-        assert len(set(pairs)) == judge.LOOKS[0]
-        assert {(line["passtime"], line["policy.minimum_samples"]) for line in lines} == {(passtime.__version__, 2)}
-        turns = [line["turn"] for line in lines if line["params"] == ["resnet18", "cpu"]]
-        assert turns == ([0, 1] if release == "fake-1.0" else [1, 0]) * (judge.LOOKS[0] // 2)
+        lines = [line for line in lines if line["params"] == ["resnet18", "cpu"]]
+        heats[release] = [line["heat"] for line in lines]
+        assert len(set(heats[release])) == judge.LEAST_HEATS
+        assert {line["passtime"] for line in lines} == {passtime.__version__}
+        assert {line["turn_samples"] for line in lines} == {1}
+        assert len({line["worker"] for line in lines}) == judge.LEAST_HEATS
         samples = project.stored(release, "samples")[TOTAL]
-        assert len(samples) == sum(line["samples"] for line in lines if line["params"] == ["resnet18", "cpu"])
+        assert len(samples) == sum(line["samples"] for line in lines)
         assert project.stored(release)[TOTAL] == pytest.approx(statistics.median(samples))
         assert project.stored(release)["nets.Net.track_training_memory(resnet18, cpu)"] >= 0
+    assert heats["fake-1.0"] == heats["fake-2.0"]
     assert "+" in project.asv("compare", "--factor", "1.05", "fake-1.0", "fake-2.0")
 
 
+def test_several_releases_are_measured_together(project):
+    """Of three releases each of the others is judged beside the first, and any two of them can be compared."""
+    said = json.loads(project.passtime("measure", "fake-1.0", "fake-2.0", "fake-3.0", *RESNET18, "--format", "json",
+                                       expect=3))  # fmt: skip
+    assert [(one["base"], one["other"]) for one in said] == [("fake-1.0", "fake-2.0"), ("fake-1.0", "fake-3.0")]
+    again = json.loads(project.passtime("verdict", "fake-2.0", "fake-3.0", *RESNET18, "--format", "json", expect=3))
+    assert {row["verdict"] for row in again["rows"]} == {judge.SLOWER}
+    heats = [{line["heat"] for line in project.sessions(f"fake-{number}.0")} for number in (1, 2, 3)]
+    assert heats[0] == heats[1] == heats[2]
+
+
+def test_progress_is_told_in_a_file(project):
+    """Where stderr is no terminal, lines say how many passes are settled, and none is wrapped."""
+    process = project.start_passtime("measure", "fake-1.0", "fake-2.0", *RESNET18)
+    _, told = process.communicate()
+    lines = told.splitlines()
+    assert lines[0].startswith("0 of 4 passes settled, at most ")
+    assert lines[-1].startswith("4 of 4 passes settled (4 slower), at most ")
+    assert "resnet18 total on cpu, fake-2.0: slower, +10 %" in lines
+
+
 def test_it_says_the_same_as_verdict(project):
-    """`passtime verdict` reads from the kept pairs what `passtime measure` said."""
+    """`passtime verdict` reads from the kept heats what `passtime measure` said."""
     said = project.passtime("measure", "fake-1.0", "fake-2.0", *RESNET18, "--format", "json", expect=3)
     again = project.passtime("verdict", "fake-1.0", "fake-2.0", *RESNET18, "--format", "json", expect=3)
     assert json.loads(again)["rows"] == json.loads(said)["rows"]
@@ -73,7 +97,7 @@ def test_sessions_join_those_of_asv_run(project):
 def test_an_interrupt_keeps_what_was_measured(project, sessions):  # noqa: F811
     """Ctrl-C in the middle of a session is one line; the sessions before it are kept, and nothing is left running."""
     process = project.start_passtime("measure", "fake-1.0", "fake-2.0", *RESNET18)
-    for _ in range(3):
+    for _ in range(5):  # the third heat begins
         await_session(sessions, "resnet18", process.pid)
     process.send_signal(signal.SIGINT)
     while process.poll() is None:
@@ -109,7 +133,7 @@ def test_a_crash_leaves_the_others(project):
     ("arguments", "said"),
     [
         (("fake-1.0", "fake-9.0"), "unknown release fake-9.0"),
-        (("fake-1.0", "fake-1.0"), "name two releases"),
+        (("fake-1.0", "fake-1.0"), "name each release once"),
         (("fake-1.0", "fake-2.0", "--bench", "nothing"), "nothing to measure matches nothing"),
         (("fake-1.0", "fake-2.0", "--bench", "("), "is no regular expression"),
         (("fake-0.1", "fake-1.0"), "is gone"),
@@ -128,12 +152,12 @@ def test_a_budget_is_a_time(project):
 
 
 def test_results_of_another_sitting_lie_apart(project):
-    """With --machine, pairs are kept and judged under that name, and go on from there."""
+    """With --machine, heats are kept and judged under that name, and go on from there."""
     for _ in range(2):
         project.passtime("measure", "fake-1.0", "fake-2.0", *RESNET18, "--machine", "evening", expect=3)
     assert [path.parent.name for path in project.results.glob("*/machine.json")] == ["evening"]
-    pairs = {line["pair"] for line in project.sessions("fake-1.0")}
-    assert len(pairs) == judge.LOOKS[0]
+    lines = [line for line in project.sessions("fake-1.0") if line["benchmark"] == "nets.Net.time_total"]
+    assert len(lines) == judge.LEAST_HEATS
     said = project.passtime("verdict", "fake-1.0", "fake-2.0", "--machine", "evening", "--format", "json", expect=3)
     assert json.loads(said)["machine"] == "evening"
 

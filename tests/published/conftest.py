@@ -24,9 +24,9 @@ LEFT = "net::ERR_ABORTED"
 
 @pytest.fixture(scope="package")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Two fake releases, the newer one slower, measured and published: plain `asv publish`."""
+    """Two fake releases, the newer one slower, measured in heats and published: plain `asv publish`."""
     project = Project(tmp_path_factory.mktemp("published"))
-    project.asv("run", "fake-1.0..fake-3.0", "-b", "time_forward")
+    project.passtime("measure", "fake-2.0", "fake-3.0", "--bench", "time_forward", expect=3)
     project.asv("publish")
     return project
 

@@ -1,13 +1,13 @@
-"""`passtime sweep`, as it is typed, with the fake framework and asv itself."""
+"""`passtime sweep`, as it is typed, with the fake framework."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from fake.fifo import DEADLINE_SECONDS
 from fake.project import Project
 from fake.wheels import wheel
 
-FORWARD = ("--bench", r"time_forward\(.*'cpu'")  # three cells: dense, resnet18, resnet50
+from passtime.stats import judge
+
+FORWARD = ("--bench", r"time_forward\(.*'cpu'")  # three rows of each release: dense, resnet18, resnet50
 DENSE = ("--bench", r"Layer.time_forward\(.*'cpu'")
 PASSTIME = str(Path(sys.executable).with_name("passtime"))
 HERE = ".".join(map(str, sys.version_info[:2]))
@@ -47,8 +49,10 @@ def sweep(project: Project, *arguments: str, expect: int = 0, **environment: str
     return ended.stdout
 
 
-def measured_cells(printed: str) -> list[str]:
-    return re.findall(r"\] ··· (nets\.\S+ [^)]*\))", printed)
+def heats(project: Project, release: str, workload: str = "dense") -> set[str]:
+    """The heats of a workload's training that a release was in."""
+    lines = project.sessions(release)
+    return {line["heat"] for line in lines if line["params"][0] == workload and "time_forward" in line["benchmark"]}
 
 
 def installable(project: Project, *versions: str, missing: str = "") -> dict[str, str]:
@@ -73,149 +77,120 @@ def installed(project: Project) -> list[str]:
 
 
 def test_it_says_what_it_will_cost_and_does_nothing(project):
-    """--dry-run tells cells, releases, time, installs and disk, and leaves results and runtimes alone."""
+    """--dry-run tells releases, passes, time, installs and disk, and leaves results and runtimes alone."""
     wheels = installable(project, "1.0", "2.0", "3.0")
-    arguments = ("fake-1.0..fake-3.0", *FORWARD, "--budget", "20m", "--disk", "7GB", "--dry-run")
-    lines = sweep(project, *arguments, **wheels).splitlines()
-    assert lines == [
-        "To measure: 6 cells of 2 releases (fake-3.0, fake-2.0): how long is unknown",
+    arguments = ("fake-1.0..fake-3.0", "--reference", "fake-1.0", *FORWARD, "--budget", "20m", "--disk", "7GB")
+    lines = sweep(project, *arguments, "--dry-run", **wheels).splitlines()
+    assert re.fullmatch(
+        r"To measure: fake-3.0, fake-2.0, in heats with fake-1.0: 6 passes, about \d+ (s|min) until each can be read",
+        lines[0],
+    )
+    assert lines[1:] == [
         "The budget: 20 min of measuring",
-        "To install: 2 releases (fake-3.0, fake-2.0): up to 6.0 GB each, on disk at most 7.0 GB at a time, 0.0 GB of "
-        "it now",
-        "Runtimes that this sweep does not need are removed where they leave no room in 7.0 GB",
+        "To install: fake-1.0, fake-3.0, fake-2.0: up to 6.0 GB each, on disk at most 7.0 GB at a time, 0.0 GB of it "
+        "now",
+        "Runtimes that it does not need are removed where they leave no room in 7.0 GB",
     ]
-    assert not project.results.exists()
+    assert not [*project.results.glob("*/*passtime.json")]
     assert installed(project) == []
 
 
-def test_it_knows_how_long_cells_took_before(project):
-    """Of what was measured elsewhere the expected time is known, and each round counts."""
-    (project.results / "elsewhere").mkdir(parents=True)
-    line = {"benchmark": "nets.Layer.time_forward", "params": ["dense", "cpu"], "seconds": 30.0}
-    (project.results / "elsewhere/abc-passtime.provenance.jsonl").write_text(json.dumps(line), "utf-8")
-    printed = sweep(project, "fake-1.0", *DENSE, "--dry-run")
-    assert "To measure: 1 cell of fake-1.0: about 60 s, as long as they took before" in printed
-
-
-def test_a_second_start_measures_nothing(project):
-    """All releases are measured in one go, names and ranges alike; started again there is nothing left to do."""
-    printed = sweep(project, "fake-1.0", "fake-2.0^..fake-3.0", *DENSE)
-    assert len(measured_cells(printed)) == 6
-    assert all(len(project.sessions(name)) == 2 for name in ("fake-1.0", "fake-2.0", "fake-3.0"))
+def test_all_are_measured_with_the_newest_and_a_second_start_measures_nothing(project):
+    """Names and ranges alike are in the heats of the newest; any two can be compared; then nothing is left to do."""
+    sweep(project, "fake-1.0", "fake-2.0^..fake-3.0", *DENSE)
+    found = [heats(project, name) for name in ("fake-1.0", "fake-2.0", "fake-3.0")]
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == judge.LEAST_HEATS
+    assert "worse" in project.passtime("verdict", "fake-1.0", "fake-2.0", *DENSE, expect=3)
     again = sweep(project, "fake-1.0", "fake-2.0^..fake-3.0", *DENSE)
-    assert again == "Measured already: 3 releases (fake-1.0, fake-3.0, fake-2.0)\n"
+    assert again == "Measured already: fake-2.0, fake-1.0\n"
+
+
+def test_another_reference_can_be_chosen(project):
+    """--reference is in every heat, also if it is none of the releases."""
+    sweep(project, "fake-2.0", "fake-3.0", "--reference", "fake-1.0", *DENSE)
+    assert len(heats(project, "fake-1.0")) == judge.LEAST_HEATS
+
+
+def test_a_release_that_is_new_is_connected_to_the_others(project):
+    """A later sweep measures only what is new, beside the reference, and the new one is compared with all."""
+    sweep(project, "fake-1.0", "fake-3.0", "--reference", "fake-1.0", *DENSE)
+    before = heats(project, "fake-3.0")
+    printed = sweep(project, "fake-1.0^..fake-3.0", "--reference", "fake-1.0", *DENSE)
+    assert "To measure: fake-2.0, in heats with fake-1.0" in printed
+    assert heats(project, "fake-3.0") == before
+    assert "slower" in project.passtime("verdict", "fake-2.0", "fake-3.0", *DENSE, expect=3)
 
 
 def test_a_release_that_cannot_be_had_stops_no_other(project):
     """It is one line before anything starts, the others are measured, and the exit status tells."""
-    printed = sweep(project, "fake-0.1", "fake-1.0", *DENSE, expect=1)
+    printed = sweep(project, "fake-0.1", "fake-1.0", "fake-2.0", *DENSE, expect=1)
     assert len([line for line in printed.splitlines() if "nowhere/python is gone" in line]) == 1
     assert printed.splitlines()[-1].startswith("Error: not measured in full, as said above: fake-0.1; ")
-    assert len(project.sessions("fake-1.0")) == 2
+    assert len(heats(project, "fake-1.0")) == judge.LEAST_HEATS
 
 
-def test_a_release_that_fails_is_named(project):
-    """Where passes failed the release is named with their number, and tried again by the next start."""
+def test_a_workload_that_fails_is_named(project):
+    """Where a session failed that is said, the other workloads are measured, and the next start tries it again."""
     broken = {adapter.MISHAPS: '{"resnet18": "error"}'}
-    printed = sweep(project, "fake-1.0", *FORWARD, expect=1, **broken)
-    assert "fake-1.0: 1 failed, as said above" in printed
-    assert len(measured_cells(sweep(project, "fake-1.0", *FORWARD))) == 2
+    printed = sweep(project, "fake-1.0", "fake-2.0", *FORWARD, expect=1, **broken)
+    assert "resnet18 training on cpu is left out: fake-2.0: RuntimeError: the fake framework broke" in printed
+    assert len(heats(project, "fake-1.0")) == judge.LEAST_HEATS
+    sweep(project, "fake-1.0", "fake-2.0", *FORWARD)
+    assert len(heats(project, "fake-1.0", "resnet18")) == judge.LEAST_HEATS
 
 
 def test_runtimes_make_room_for_one_another(project):
-    """Where the disk holds one at a time, each is installed, measured and removed for the next; a failure is one line.
+    """Where the disk holds two, each release is measured beside the reference and removed for the next.
 
-    What is measured is not installed again, and the cache that the installs shared is gone.
+    A failed install is one line. What is measured is not installed again, and the cache of the installs is gone.
     """
     wheels = installable(project, "1.0", "2.0", "3.0", missing="2.0")
-    arguments = ("fake-1.0", "fake-2.0", "fake-3.0", *DENSE, "--disk", "6GB")
+    arguments = ("fake-1.0", "fake-2.0", "fake-3.0", "--reference", "fake-3.0", *DENSE, "--disk", "6GB")
     printed = sweep(project, *arguments, expect=1, **wheels)
-    order = re.findall(r"(Installing|Removed|For passtime commit \w+) <?(fake-\d)", printed)
-    assert [(what.split()[0], name) for what, name in order] == [
-        ("Installing", "fake-1"),
-        ("For", "fake-1"),
-        ("For", "fake-1"),
-        ("Removed", "fake-1"),
-        ("Installing", "fake-2"),
-        ("Installing", "fake-3"),
-        ("For", "fake-3"),
-        ("For", "fake-3"),
-    ]
+    order = re.findall(r"(Installing|took) ?(fake-\d)?", printed)
+    assert [what for what, _ in order] == ["Installing", "Installing", "took", "Installing"]
     assert len([line for line in printed.splitlines() if "fake-2.0 cannot be installed: no wheel" in line]) == 1
-    assert installed(project) == ["fake-3.0"]
+    assert "fake-3.0" in installed(project)
     left = {path.name for path in (project.root / "cache").iterdir() if not path.name.startswith("measuring-")}
     assert left == {"logs", "runtimes"}
     again = sweep(project, "fake-1.0", "fake-3.0", *DENSE, "--disk", "6GB", **wheels)
-    assert again == "Measured already: 2 releases (fake-1.0, fake-3.0)\n"
+    assert again == "Measured already: fake-1.0\n"
 
 
-def test_releases_that_are_measured_together_alternate(project):
-    """No release's rounds follow one another: what the machine does meanwhile befalls all."""
-    printed = sweep(project, "fake-1.0", "fake-2.0", *DENSE)
-    assert re.findall(r"For passtime commit \w+ <(fake-\d)", printed) == ["fake-2", "fake-1", "fake-1", "fake-2"]
-
-
-def test_what_fits_is_installed_at_once_and_stays(project):
-    """Where the disk holds all, they are installed before anything is timed, and none is removed."""
-    wheels = installable(project, "1.0", "2.0")
-    printed = sweep(project, "fake-1.0", "fake-2.0", *DENSE, **wheels)
-    order = re.findall(r"(Installing|For passtime commit \w+) <?(fake-\d)", printed)
-    assert [what.split()[0] for what, _ in order] == ["Installing"] * 2 + ["For"] * 4
-    assert installed(project) == ["fake-1.0", "fake-2.0"]
-
-
-def test_an_interrupt_is_one_line_and_the_next_start_goes_on(project):
-    """Ctrl-C ends asv and its worker too; what was measured by then is kept and not measured again."""
+@pytest.mark.parametrize(("ending", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interrupt_is_one_line_and_the_next_start_goes_on(project, ending, status):
+    """However it is ended its workers end, too; what was measured by then is kept and not measured again."""
     fifo = project.root / "sessions"
     os.mkfifo(fifo)
-    environment = {**project.environment, adapter.PASSES: str(fifo), adapter.MISHAPS: '{"resnet50": "hang"}'}
-    # A process group of its own, as a terminal gives it: Ctrl-C reaches all of it.
-    process = subprocess.Popen(
-        [PASSTIME, "sweep", "fake-1.0", *FORWARD],
-        cwd=project.root,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    environment = {adapter.PASSES: str(fifo), adapter.MISHAPS: '{"resnet50": "hang"}'}
+    process = project.start_passtime("sweep", "fake-1.0", "fake-2.0", *FORWARD, **environment)
     await_session(fifo, "resnet50", process.pid)
-    os.killpg(process.pid, signal.SIGINT)
+    process.send_signal(ending)
     _, complained = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert complained.splitlines()[-1] == "Interrupted. The same command goes on from here."
     assert "Traceback" not in complained
     assert project.survivors() == []
-    # Of two rounds of three cells, two were measured.
-    assert len(measured_cells(sweep(project, "fake-1.0", *FORWARD))) == 4
+    kept = heats(project, "fake-1.0")
+    assert kept
+    sweep(project, "fake-1.0", "fake-2.0", *FORWARD)
+    assert kept < heats(project, "fake-1.0")
 
 
 def test_a_budget_bounds_all_releases(project):
     """A budget that is too short for anything leaves all out, and that is no failure."""
     printed = sweep(project, "fake-1.0", "fake-2.0", *DENSE, "--budget", "0s")
-    assert measured_cells(printed) == []
-    assert "The budget is spent: fake-1.0, fake-2.0 not begun" in printed
+    assert "The budget is spent: fake-1.0 not begun" in printed
+    assert not [*project.results.glob("*/*passtime.json")]
 
 
-def test_a_budget_goes_into_more_sessions(project):
-    """What was measured and is there is measured again where its passes are unsteady, and steady ones are not."""
-    training = ("--bench", r"Net.time_(forward|inference)\('resnet50', 'cpu'")
+def test_a_budget_goes_into_what_is_open(project):
+    """With a budget the time goes on into rows that are not settled, and not into those that are."""
     unsteady = {adapter.UNSTEADY: str(project.root / "resnet50")}
-    sweep(project, "fake-1.0", *training, **unsteady)
-    printed = sweep(project, "fake-1.0", *training, "--budget", "5s", **unsteady)
-    assert "The budget: 5 s of measuring, what is left of it into more sessions of fake-1.0" in printed
-    assert len(measured_cells(printed)) >= 1
-
-
-def test_a_failure_of_one_more_session_is_named(project):
-    """What is complete stays so, and yet the exit status tells."""
-    training = ("--bench", r"Net.time_(forward|inference)\('resnet50', 'cpu'")
-    unsteady = {adapter.UNSTEADY: str(project.root / "resnet50")}
-    sweep(project, "fake-1.0", *training, **unsteady)
-    broken = {adapter.MISHAPS: '{"resnet50": "error"}'}
-    printed = sweep(project, "fake-1.0", *training, "--budget", "5s", expect=1, **unsteady, **broken)
-    assert re.search(r"^fake-1.0: \d failed, as said above", printed, re.MULTILINE)
-    assert len(project.sessions("fake-1.0")) > 4
+    sweep(project, "fake-1.0", "fake-2.0", *FORWARD, "--budget", "6s", **unsteady)
+    taken = Counter({name: len(heats(project, "fake-1.0", name)) for name in ("dense", "resnet50")})
+    assert taken["resnet50"] > taken["dense"]
 
 
 @pytest.mark.parametrize(
@@ -223,8 +198,11 @@ def test_a_failure_of_one_more_session_is_named(project):
     [
         (("fake-9.0",), "unknown release fake-9.0"),
         (("fake-1.0..fake-1.0",), "no releases in fake-1.0..fake-1.0"),
-        (("fake-1.0", "--bench", "("), "--bench ( is no regular expression"),
-        (("fake-1.0", "--bench", "nothing-like-it"), "no benchmark matches nothing-like-it"),
+        (("fake-1.0", "fake-2.0", "--bench", "("), "is no regular expression"),
+        (("fake-1.0", "fake-2.0", "--bench", "nothing-like-it"), "matches"),
+        (("fake-1.0",), "nothing to compare fake-1.0 with: name more releases"),
+        (("fake-1.0", "--reference", "fake-9.0"), "unknown release fake-9.0"),
+        (("fake-2.0", "--reference", "fake-0.1"), "nowhere/python is gone"),
     ],
 )
 def test_what_it_cannot_read_is_one_line(project, arguments, said):
@@ -235,8 +213,7 @@ def test_what_it_cannot_read_is_one_line(project, arguments, said):
 
 def test_another_sitting_is_kept_apart(project):
     """With --machine, results are of that name, and what another machine has is not thought measured."""
-    sweep(project, "fake-1.0", *DENSE)
-    for count in (1, 0):
-        printed = sweep(project, "fake-1.0", *DENSE, "--machine", "evening")
-        assert len(set(measured_cells(printed))) == count
+    sweep(project, "fake-1.0", "fake-2.0", *DENSE)
+    printed = sweep(project, "fake-1.0", "fake-2.0", *DENSE, "--machine", "evening")
+    assert "To measure: fake-1.0" in printed
     assert (project.results / "evening" / "machine.json").is_file()

@@ -10,7 +10,8 @@ from fake.project import ROOT
 
 from passtime import cli
 
-MACHINE = ("--machine", "amd-epyc-family25-model17-2cpu")
+MACHINE = ("--machine", "amd-epyc-family25-model1-2cpu")
+BEFORE = ("--machine", "amd-epyc-family25-model17-2cpu")  # measured before there were heats
 
 
 def run(*arguments):
@@ -27,16 +28,32 @@ def test_an_upgrade_is_judged():
     """Every pass that both have is judged, and the exit status says the outcome."""
     ended = run("torch-2.5.1", "torch-2.15.0", *MACHINE, "--format", "json")
     found = json.loads(ended.output)
-    assert len(found["rows"]) == 26 * 4
+    assert len(found["rows"]) == 11 * 4
     assert {row["verdict"] for row in found["rows"]} <= {"faster", "slower", "same", "cannot tell"}
     assert ended.exit_code == {"not worse": 0, "worse": 3, "cannot tell": 4}[found["outcome"]]
     for row in found["rows"]:
         assert row["low"] < row["ratio"] < row["high"]
+        assert row["heats"] > 0
 
 
-def test_frameworks_are_compared_where_parity_holds():
-    """Between torch and Flux rows are those whose parity was checked; where it fails they are refused."""
-    found = json.loads(run("torch-2.15.0", "flux-0.9.0", *MACHINE, "--format", "json").output)
+def test_releases_of_one_sweep_are_compared_through_its_reference():
+    """Two releases that are both in heats with a third have a change in every row."""
+    found = json.loads(run("torch-1.13.1", "torch-2.14.1", *MACHINE, "--format", "json").output)
+    assert len(found["rows"]) == 11 * 4
+    assert all(row["ratio"] is not None for row in found["rows"])
+
+
+def test_what_no_heat_connects_is_not_compared():
+    """Releases that were measured at other hours have times, no change, and the exit status of *cannot tell*."""
+    ended = run("torch-2.5.1", "torch-2.15.0", *BEFORE, "--format", "json")
+    found = json.loads(ended.output)
+    assert {(row["verdict"], row["ratio"]) for row in found["rows"]} == {("not compared", None)}
+    assert (found["outcome"], ended.exit_code) == ("not compared", 4)
+
+
+def test_frameworks_are_refused_where_parity_fails():
+    """Between torch and Flux those whose parity failed are refused; the others were in no heat."""
+    found = json.loads(run("torch-2.15.0", "flux-0.9.0", *BEFORE, "--format", "json").output)
     assert {row["workload"] for row in found["rows"]} == {"vgg16", "dense", "batchnorm"} | {
         f"conv{size}x{size}/{stride}" for size in (3, 5) for stride in (1, 2)
     }
@@ -62,6 +79,7 @@ def test_numbers_without_samples_cannot_be_judged():
     [
         (["torch-9.9", "torch-2.15.0"], "unknown release torch-9.9"),
         (["torch-2.15.0", "torch-0.4.0", *MACHINE], "no times of both torch-2.15.0 and torch-0.4.0 on amd-epyc"),
+        (["torch-2.15.0", "torch-2.15.0", *MACHINE], "torch-2.15.0 against itself shows nothing: name two releases"),
         (["torch-2.15.0", "torch-2.14.1", "--machine", "cray-1"], "no results of machine cray-1"),
         (["torch-2.15.0", "torch-2.14.1", *MACHINE, "--device", "gpu"], "no such times in common"),
         (["torch-2.15.0", "torch-2.14.1", *MACHINE, "--bench", "("], "--bench ( is no regular expression"),

@@ -11,19 +11,25 @@ import pytest
 
 from passtime.cli import formats
 from passtime.measure import report
+from passtime.measure.analysis import Analysis
 from passtime.results import parity as record
-from passtime.results.stored import ONE_WORKER, Measured, Stored
+from passtime.results.stored import Measured, Stored
 from passtime.stats import judge
 
-RANDOM = np.random.default_rng(5)
+HEATS = 6
+TURNS = 5
 
 
-def time(seconds, deviation=0.01, version="1", **provenance):
-    """Two sessions as they are stored, of which the geometric mean is `seconds`, whatever chance says."""
-    apart = RANDOM.normal(0, deviation)
-    sessions = tuple((float(seconds * np.exp(side * apart)),) * 3 for side in (1, -1))
-    line = {"version": version, "worker": "w", **{f"provenance.{key}": value for key, value in provenance.items()}}
-    return Measured(seconds, sessions=sessions, provenance=(line, line))
+def time(seconds, deviation=0.002, heats=HEATS, **provenance):
+    """Sessions in heats, as they are stored; each heat's deviate from `seconds` by turns, whatever chance says."""
+    sides = [deviation * (-1) ** heat * (1 + 0.1 * heat) for heat in range(heats)]
+    sessions = tuple((float(seconds * np.exp(side)),) * TURNS for side in sides)
+    told = {f"provenance.{key}": value for key, value in provenance.items()}
+    lines = tuple(
+        {"version": "2", "heat": f"heat {heat}", "turn_samples": 1, "left_out": [], "computer": "one", **told}
+        for heat in range(heats)
+    )
+    return Measured(seconds, sessions=sessions, provenance=lines)
 
 
 def stored(name, times):
@@ -32,125 +38,145 @@ def stored(name, times):
     return Stored(release, {(workload, "cpu", name_of_pass): one for (workload, name_of_pass), one in times.items()})
 
 
+def steady(times):
+    """The same times without what their heats deviate by: the other side of each heat."""
+    return {place: time(one.seconds, 0.0) for place, one in times.items()}
+
+
 def reported(base, other, known=None, **options):
-    """The report of two releases, beside enough others to know what is usual."""
-    others = stored("torch-0.9", {(f"net{n}", "total"): time(1.0) for n in range(30)})
+    """The report of two releases."""
     between = SimpleNamespace(between=lambda *asked: (known or {}).get(asked[2], record.HOLDS))
-    return report.make("box", [base, other, others], base, other, between, margin=0.02, **options)
+    analysis = Analysis.of([base, other])
+    return report.make("box", analysis, base, other, between, margin=0.02, **options)
 
 
 BASE = {("resnet18", "total"): time(1.0), ("vgg16", "total"): time(5.0), ("conv3x3/1", "total"): time(0.01)}
+SAME = steady(BASE)
 
 
 def test_a_slowdown_makes_the_outcome_worse():
     """One row that is slower is enough."""
-    found = reported(stored("torch-1", BASE), stored("torch-2", {**BASE, ("vgg16", "total"): time(9.0)}))
+    found = reported(stored("torch-1", BASE), stored("torch-2", {**SAME, ("vgg16", "total"): time(9.0, 0.0)}))
     assert {row.place.workload: row.verdict for row in found.rows}["vgg16"] == judge.SLOWER
     assert found.outcome == "worse"
 
 
 def test_what_is_shown_to_be_no_slower_is_not_worse():
     """With every row faster, or surely within the margin."""
-    faster = {place: time(one.seconds / 2) for place, one in BASE.items()}
+    faster = {place: time(one.seconds / 2, 0.0) for place, one in BASE.items()}
     assert reported(stored("torch-1", BASE), stored("torch-2", faster)).outcome == "not worse"
-
-
-UNSTEADY = (1, -1, 0.9, -0.95, 0.95, -0.9) * 4
-
-
-def measured_in_turn(ratios_of_rows):
-    """Two releases of which each row has these ratios, pair by pair."""
-    base = {(f"net{n}", "total"): in_turn([1.0] * len(ratios), map(str, range(len(ratios))))
-            for n, ratios in enumerate(ratios_of_rows)}  # fmt: skip
-    other = {(f"net{n}", "total"): in_turn(ratios, map(str, range(len(ratios))))
-             for n, ratios in enumerate(ratios_of_rows)}  # fmt: skip
-    return reported(stored("torch-1", base), stored("torch-2", other))
-
-
-def test_a_report_whose_rows_are_the_same_is_not_worse():
-    """The outcome asks no more of a row than *same* does, also where the 95 % interval reaches beyond the margin."""
-    found = measured_in_turn([[float(np.exp(0.035 * one)) for one in UNSTEADY]] * 3)
-    assert [row.verdict for row in found.rows] == [judge.SAME] * 3
-    assert all(row.change.high > 1 + found.margin for row in found.rows)
+    found = reported(stored("torch-1", BASE), stored("torch-2", SAME))
+    assert {row.verdict for row in found.rows} == {judge.SAME}
     assert found.outcome == "not worse"
 
 
-def test_what_may_be_faster_but_not_slower_is_not_worse():
-    """A row that cannot be called, whose upper end lies within the margin, makes no outcome worse."""
-    found = measured_in_turn([[float(0.99 * np.exp(0.035 * one)) for one in UNSTEADY]])
-    (row,) = found.rows
-    assert (row.verdict, found.outcome) == (judge.CANNOT_TELL, "not worse")
+def test_noise_is_no_answer():
+    """Where a slowdown beyond the margin may hide, that is what is said."""
+    noisy = {place: time(one.seconds, deviation=0.3) for place, one in BASE.items()}
+    found = reported(stored("torch-1", noisy), stored("torch-2", SAME))
+    assert {row.verdict for row in found.rows} == {judge.CANNOT_TELL}
+    assert found.outcome == judge.CANNOT_TELL
 
 
-def test_a_change_is_of_sessions_whatever_their_samples():
-    """A session with many samples weighs no more than one with few, in the ratio as in its error."""
-    few, many = (1.0,) * 2, (2.0,) * 25
-    base = Measured(2.0, sessions=(many, many, *(few,) * 6), provenance=({"version": "1", "worker": "w"},) * 8)
-    other = Measured(1.0, sessions=((1.0,) * 9,) * 8, provenance=({"version": "1", "worker": "w"},) * 8)
+def test_an_hour_that_hits_both_is_no_change():
+    """A machine that is twice as slow in some heats makes no release slower."""
+    hours = [1.0, 2.0, 1.0, 0.5, 1.7, 1.0]
+
+    def in_hours(one):
+        sessions = tuple(tuple(hour * value for value in its) for hour, its in zip(hours, one.sessions, strict=True))
+        return replace(one, sessions=sessions)
+
+    base, other = ({place: in_hours(one) for place, one in times.items()} for times in (BASE, SAME))
+    found = reported(stored("torch-1", base), stored("torch-2", other))
+    assert {row.verdict for row in found.rows} == {judge.SAME}
+
+
+def test_what_no_heat_connects_is_not_compared(capsys):
+    """Releases that were measured at different times have no change, and that is not called *cannot tell*."""
+    alone = {place: replace(one, provenance=({"version": "2"},) * HEATS) for place, one in BASE.items()}
+    found = reported(stored("torch-1", alone), stored("torch-2", SAME))
+    assert [(row.change, row.verdict) for row in found.rows] == [(None, judge.NOT_COMPARED)] * 3
+    assert found.outcome == judge.NOT_COMPARED
+    assert found.means == {}
+    formats.show(found)
+    shown, markdown = capsys.readouterr().out, formats.markdown(found)
+    for text in (shown, markdown):
+        assert "not compared (3 passes)" in text
+        assert "`passtime measure torch-1 torch-2`" in text
+    for row in json.loads(formats.as_json(found))["rows"]:
+        assert row["ratio"] is row["low"] is row["p_value"] is None
+        assert row["verdict"] == judge.NOT_COMPARED
+
+
+def test_a_turn_that_was_left_out_counts_for_no_release():
+    """A turn that was disturbed in one session is left out on both sides."""
+    base, other = time(1.0), time(1.0, 0.0)
+    spoilt = tuple((99.0, *samples[1:]) for samples in other.sessions)
+    lines = tuple({**line, "left_out": [0]} for line in other.provenance)
+    other = replace(other, sessions=spoilt, provenance=lines)
     (row,) = reported(
         stored("torch-1", {("vgg16", "total"): base}), stored("torch-2", {("vgg16", "total"): other})
     ).rows
-    assert row.change.ratio == pytest.approx(2 ** (-2 / 8))
+    assert row.verdict == judge.SAME
 
 
-def test_rows_of_one_round_are_not_independent_in_a_mean():
-    """What a round does to all rows alike is in the error of their mean, as it is in that of each."""
-    ratios = [1.1, 0.9, 1.08, 0.94, 1.02, 0.97, 1.05, 0.93]
-    found = measured_in_turn([ratios] * 9)
-    ((mean, _, count),) = found.means.values()
-    assert count == 9
-    assert mean.error == pytest.approx(found.rows[0].change.error)
+def test_computers_that_do_not_agree_are_given_each(capsys):
+    """Where two computers of one kind differ in a change, the row says so, and each one's change is told."""
 
+    def on(computer, seconds, deviation):
+        one = time(seconds, deviation)
+        lines = tuple({**line, "heat": f"{computer} {line['heat']}", "computer": computer} for line in one.provenance)
+        return replace(one, provenance=lines)
 
-def test_which_release_came_first_in_a_pair_is_read_back():
-    """From the place that was recorded, else from when the sessions began; unknown where they began in one second."""
-    times = [("20:01", "20:02"), ("20:04", "20:03"), ("20:05", "20:05")]
-    one, two = (in_turn([1.0] * 5, "abcde") for _ in range(2))
-    lines = [
-        [{**line, "started_at": f"2026-11-25T08:{began}"} for line, began in zip(time.provenance, column, strict=False)]
-        + [{**line, "turn": turn} for line, turn in zip(time.provenance[3:], turns, strict=True)]
-        for time, column, turns in zip((one, two), zip(*times, strict=True), [(1, 0), (0, 1)], strict=True)
-    ]
-    one, two = (replace(time, provenance=tuple(its)) for time, its in zip((one, two), lines, strict=True))
-    assert report.first_of_pairs(one, two) == [0, 1, 1, 0]
+    def both(*parts):
+        return replace(
+            parts[0],
+            sessions=tuple(one for part in parts for one in part.sessions),
+            provenance=tuple(one for part in parts for one in part.provenance),
+        )
+
+    place = ("vgg16", "total")
+    base = both(on("east", 1.0, 0.002), on("west", 1.0, 0.002))
+    other = both(on("east", 1.0, 0.0), on("west", 1.5, 0.0))
+    found = reported(stored("torch-1", {place: base}), stored("torch-2", {place: other}))
+    (row,) = found.rows
+    assert {name: round(change.ratio, 2) for name, change in row.by_computer.items()} == {"east": 1.0, "west": 1.5}
+    assert any("do not agree" in doubt for doubt in row.doubts)
+    formats.show(found)
+    assert "vgg16 total on cpu, computer west: +50 %" in capsys.readouterr().out
+    same = both(on("east", 1.0, 0.0), on("west", 1.0, 0.0))
+    assert reported(stored("torch-1", {place: base}), stored("torch-2", {place: same})).rows[0].by_computer == {}
 
 
 def test_what_is_too_noisy_says_so_in_few_letters(capsys):
-    """Two pairs, or many of great noise, have no interval of a hundred digits in any format."""
-    noisy = [float(np.exp(2.5 * (-1) ** n + 0.1 * n)) for n in range(7)]
-    for ratios, word in (([1.2, 3.5], "too few sessions to compare"), (noisy, "too noisy to compare")):
-        found = measured_in_turn([ratios] * 2)
-        formats.show(found)
-        shown, markdown = capsys.readouterr().out, formats.markdown(found)
-        for text in (shown, markdown):
-            assert text.count(word) >= 4  # two rows, their mean, and what it means
-        assert max(len(cell) for line in markdown.splitlines() if "|" in line for cell in line.split("|")) < 40
-        records = json.loads(formats.as_json(found))
-        for one in (*records["rows"], *records["means"]):
-            assert one["verdict"] == judge.CANNOT_TELL
-            assert one["too_noisy"] is True
-            assert one["low"] is one["high"] is one["detectable"] is None
-        assert records["outcome"] == judge.CANNOT_TELL
+    """Heats of great noise have no interval of a hundred digits in any format."""
+    noisy = {place: time(one.seconds, deviation=6.0) for place, one in BASE.items()}
+    found = reported(stored("torch-1", noisy), stored("torch-2", SAME))
+    formats.show(found)
+    shown, markdown = capsys.readouterr().out, formats.markdown(found)
+    for text in (shown, markdown):
+        assert text.count(formats.TOO_NOISY) >= 4  # the rows, and what it means
+    assert max(len(cell) for line in markdown.splitlines() if "|" in line for cell in line.split("|")) < 40
+    records = json.loads(formats.as_json(found))
+    for one in records["rows"]:
+        assert one["verdict"] == judge.CANNOT_TELL
+        assert one["too_noisy"] is True
+        assert one["low"] is one["high"] is one["detectable"] is None
+    assert records["outcome"] == judge.CANNOT_TELL
 
 
 def test_what_can_be_read_is_not_called_noisy():
     """A row with a narrow interval has it in JSON, and is not flagged."""
-    (one,) = json.loads(formats.as_json(measured_in_turn([[1.01, 0.99] * 5])))["rows"]
-    assert one["too_noisy"] is False
-    assert one["low"] < one["ratio"] < one["high"]
+    for one in json.loads(formats.as_json(reported(stored("torch-1", BASE), stored("torch-2", SAME))))["rows"]:
+        assert one["too_noisy"] is False
+        assert one["low"] < one["ratio"] < one["high"]
+        assert one["heats"] == HEATS
 
 
 def test_a_huge_ratio_is_short():
     """A change of a hundred times and more is a factor, to three digits."""
     assert [formats.percent(ratio) for ratio in (0.5, 1.042, 3.5, 99.0, 250.0, 1.234e30)] == [
         "-50 %", "+4.2 %", "+250 %", "+9800 %", "250 times", "1.23e+30 times"]  # fmt: skip
-
-
-def test_noise_is_no_answer():
-    """Where a slowdown beyond the margin may hide, that is what is said."""
-    noisy = {place: time(one.seconds, deviation=0.3) for place, one in BASE.items()}
-    found = reported(stored("torch-1", noisy), stored("torch-2", {place: time(1.0, 0.3) for place in list(noisy)[:1]}))
-    assert found.outcome == judge.CANNOT_TELL
 
 
 @pytest.mark.parametrize(
@@ -165,11 +191,12 @@ def test_other_work_is_refused(state, reason):
     assert reason in refused.reason
 
 
-def test_other_versions_of_the_benchmark_are_refused():
-    """Two versions of a benchmark time different things."""
-    newer = {**BASE, ("vgg16", "total"): time(5.0, version="2")}
-    (refused,) = reported(stored("torch-1", BASE), stored("torch-2", newer)).refused
-    assert "different versions" in refused.reason
+def test_other_versions_of_the_benchmark_are_not_compared():
+    """Two versions of a benchmark time different things, so they make no heat."""
+    other = {place: replace(one, provenance=tuple({**line, "version": "1"} for line in one.provenance))
+             for place, one in SAME.items()}  # fmt: skip
+    found = reported(stored("torch-1", BASE), stored("torch-2", other))
+    assert {row.verdict for row in found.rows} == {judge.NOT_COMPARED}
 
 
 def test_what_was_recorded_and_differs_stands_beside():
@@ -221,7 +248,7 @@ def test_what_changes_a_number_is_named():
 def test_a_variable_of_some_sessions_is_named():
     """A release whose sessions had a variable only in part is not as one whose sessions all had it."""
     without, with_it = (time(5.0, allocator="glibc 2.31", **one) for one in ({}, {"env.BEAM": "2"}))
-    mixed = replace(with_it, provenance=(without.provenance[0], with_it.provenance[0]))
+    mixed = replace(with_it, provenance=(*without.provenance[:3], *with_it.provenance[3:]))
     (found,) = reported(
         stored("torch-1", {("vgg16", "total"): mixed}), stored("torch-2", {("vgg16", "total"): with_it})
     ).differences
@@ -256,76 +283,15 @@ def test_layers_account_for_a_share_of_a_models_change():
     assert (found.least, found.most) == pytest.approx((0.0, 0.5), abs=1e-3)
 
 
-def test_sessions_measured_in_turn_are_compared_pair_by_pair():
-    """A drift of the machine that both share is no change; sessions without a partner do not count."""
-    drift = [1.0, 1.3, 0.8, 1.1, 2.0, 0.7]
-    base = in_turn(drift, [f"now {n}" for n in range(6)])
-    other = in_turn([1.05 * one for one in drift], [f"now {n}" for n in range(6)])
-    other = replace(other, sessions=(*other.sessions, (9.0,)), provenance=(*other.provenance, {"version": "1"}))
-    (row,) = reported(
-        stored("torch-1", {("vgg16", "total"): base}), stored("torch-2", {("vgg16", "total"): other})
-    ).rows
-    assert row.change.ratio == pytest.approx(1.05)
-    assert row.change.low == pytest.approx(1.05)
-    assert row.verdict == judge.SLOWER
-
-
-def in_turn(medians, names):
-    lines = tuple({"version": "1", "worker": name, "pair": name} for name in names)
-    return Measured(float(np.median(medians)), sessions=tuple((one,) for one in medians), provenance=lines)
-
-
 def test_doubts_are_passed_on():
-    """A busy machine, a lone session and missing samples stand at the row."""
-    lone = Measured(1.0, sessions=((1.0, 1.1),), doubts=("it was busy",), provenance=({"version": "1", "worker": "w"},))
-    bare = Measured(1.0, provenance=({"version": "1"},))
-    found = reported(stored("torch-1", {("vgg16", "total"): lone}), stored("torch-2", {("vgg16", "total"): bare}))
-    assert found.rows[0].doubts == (
-        "torch-1: it was busy",
-        "torch-1: one session alone",
-        "torch-2: no samples are stored",
-    )
-
-
-def test_sessions_of_one_worker_are_starred():
-    """Results from before each round had a worker of its own have an interval without what workers differ by."""
-    old = replace(time(1.0), provenance=({"version": "1"},) * 2)
-    found = reported(stored("torch-1", {("vgg16", "total"): old}), stored("torch-2", {("vgg16", "total"): time(1.0)}))
-    assert found.rows[0].doubts == (f"torch-1: {ONE_WORKER}",)
-
-
-def test_releases_of_different_computers_are_starred():
-    """A change between two computers is doubtful, unless both releases were measured in turn on each."""
-
-    def on(computer, pair=""):
-        lines = [{"version": "1", "worker": "w", "computer": computer} for _ in range(2)]
-        if pair:
-            lines = [{**line, "pair": f"{pair} {number}"} for number, line in enumerate(lines)]
-        return {("vgg16", "total"): replace(time(1.0), provenance=tuple(lines))}
-
-    def doubts(base, other):
-        return reported(stored("torch-1", base), stored("torch-2", other)).rows[0].doubts
-
-    assert doubts(on("a"), on("b")) == ("they were not measured on the same computer",)
-    assert doubts(on("a"), on(None)) == ("they were not measured on the same computer",)
-    assert doubts(on("a"), on("a")) == ()
-    assert doubts(on("a", pair="p"), on("b", pair="p")) == ()
-
-
-def test_releases_measured_one_after_the_other_are_told(capsys):
-    """How long lay between two releases is said, unless their sessions alternate."""
-
-    def at(*minutes):
-        lines = tuple({"version": "1", "worker": "w", "started_at": f"2026-11-25T08:{one}:00+00:00"} for one in minutes)
-        return {("vgg16", "total"): replace(time(1.0), provenance=lines)}
-
-    apart = reported(stored("torch-1", at("20", "21")), stored("torch-2", at("10", "11")))
-    assert apart.rows[0].seconds_apart == 9 * 60
-    formats.show(apart)
-    assert "one release after the other, 9 min apart (1 pass)" in capsys.readouterr().out
-    alternating = reported(stored("torch-1", at("10", "13")), stored("torch-2", at("11", "12")))
-    assert alternating.rows[0].seconds_apart == 0
-    assert "one release after the other" not in formats.markdown(alternating)
+    """A GPU that was throttled in a heat stands at the row; what befell other sessions does not."""
+    hot = time(1.0, gpu_throttled=["hardware thermal slowdown"])
+    alone = {"version": "2", "provenance.others_cpus": 0.9}
+    beside = replace(time(1.0, 0.0), sessions=(*time(1.0, 0.0).sessions, (1.0,)))
+    beside = replace(beside, provenance=(*beside.provenance, alone))
+    found = reported(stored("torch-1", {("vgg16", "total"): hot}), stored("torch-2", {("vgg16", "total"): beside}))
+    (doubt,) = found.rows[0].doubts
+    assert doubt == "torch-1: while it was measured, the GPU was throttled: hardware thermal slowdown"
 
 
 def test_layers_that_went_the_other_way_account_for_nothing():

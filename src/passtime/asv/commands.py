@@ -178,7 +178,7 @@ def end_by_interrupt() -> None:
 
 def interrupt(number: int, frame: object) -> NoReturn:
     # What asv does at Ctrl-C: it kills the benchmark process. A plain SIGTERM would leave that behind.
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(number)
 
 
 def _newest_runnable() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import signal
 from typing import Any
 
 import click
@@ -26,7 +27,8 @@ _ROOMS = {
     "verdict": "passtime.cli.verdict",
 }
 
-INTERRUPTED = 130  # what shells report for a process that SIGINT ended
+# What shells report for a process that a signal ended: this, and the signal's number.
+_ENDED_BY = 128
 
 
 class _Rooms(click.Group):
@@ -44,9 +46,10 @@ class _Rooms(click.Group):
             return super().invoke(ctx)
         except PasstimeError as error:
             raise click.ClickException(str(error)) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as ending:
             click.echo("Interrupted. The same command goes on from here.", err=True)
-            ctx.exit(INTERRUPTED)
+            # Python's own, at Ctrl-C, has no number.
+            ctx.exit(_ENDED_BY + (ending.args[0] if ending.args else signal.SIGINT))
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output left; click ends quietly
                 raise

@@ -39,7 +39,7 @@ def show(table: Table) -> None:
 
 def progress() -> Console:
     """Where a command that takes long says what it does: on stderr."""
-    return _Plain(stderr=True)
+    return _Plain(stderr=True, width=None if sys.stderr.isatty() else _WIDTH_IN_A_FILE)
 
 
 def say(line: str, *, err: bool = False) -> None:

@@ -20,6 +20,7 @@ from passtime.cli import output
 from passtime.cli.options import machine_option
 from passtime.errors import PasstimeError
 from passtime.measure import compare
+from passtime.measure.campaign import Campaign
 from passtime.results.store import NotKept, Suite
 from passtime.runtimes import room, store
 from passtime.timeline import manifest
@@ -70,10 +71,13 @@ def sweep(
     # What is installed already needs no room.
     waiting.sort(key=lambda one: not room.is_there(one))
     if not waiting:
-        raise PasstimeError(
-            f"nothing to compare {base.name} with: {', '.join(refused.values()) or 'name more releases'}"
-        )
-    for line in _outlook(going, waiting, disk):
+        why = ", ".join(refused.values()) or "name more releases"
+        raise PasstimeError(f"nothing to compare {base.name} with: {why}")
+    campaign = compare.outlook(suite, base, waiting, pattern, device, is_settling=budget is not None)
+    needing = campaign.needing()
+    done = [one.name for one in waiting if one.name not in needing]
+    waiting = [one for one in waiting if one.name in needing]
+    for line in _outlook(going, campaign, waiting, done, disk):
         output.say(line, err=True)
     for name, reason in refused.items():
         output.say(room.told(name, reason), err=True)
@@ -109,6 +113,8 @@ class _Sweep:
 
     def through(self, waiting: list[Release], disk_bytes: int) -> None:
         """Measures all that wait beside the reference, as many at a time as the disk holds."""
+        if not waiting:
+            return
         runtime = store.ensure(self.base, self._progress.print, self._install_timeout_seconds)
         while waiting:
             if self.seconds_left is not None and self.seconds_left <= 0:
@@ -159,15 +165,21 @@ def _refusal(release: Release) -> str | None:
     return None if room.is_there(release) else store.runnable(release)
 
 
-def _outlook(going: _Sweep, waiting: Sequence[Release], disk_bytes: int) -> Iterator[str]:
+def _outlook(
+    going: _Sweep, campaign: Campaign, waiting: Sequence[Release], done: Sequence[str], disk_bytes: int
+) -> Iterator[str]:
     """What the sweep has to do, and about what it will cost."""
-    rows, seconds = compare.outlook(going.suite, going.base, waiting, going.pattern, going.device)
-    budget = "" if going.seconds_left is None else f", at most {duration(going.seconds_left)}"
-    names = ", ".join(one.name for one in waiting)
-    if rows:
-        long = f"about {duration(seconds)} for what each needs at least" if seconds else "each has its least"
-        yield f"To measure: {names}, in heats with {going.base.name}: {rows} passes, {long}{budget}"
-    to_install = [one.name for one in (going.base, *waiting) if not room.is_there(one)]
+    if waiting:
+        names = ", ".join(one.name for one in waiting)
+        rows = sum(row.other in {one.name for one in waiting} for row in campaign.verdicts)
+        seconds = campaign.seconds_to_least()
+        long = f"about {duration(seconds)} until each can be read" if seconds else "not all are settled"
+        yield f"To measure: {names}, in heats with {going.base.name}: {rows} passes, {long}"
+    if done:
+        yield f"Measured already: {', '.join(done)}"
+    if going.seconds_left is not None:
+        yield f"The budget: {duration(going.seconds_left)} of measuring"
+    to_install = [one.name for one in (going.base, *waiting) if waiting and not room.is_there(one)]
     taken_bytes = room.taken_bytes()
     if to_install:
         most = taken_bytes + len(to_install) * store.NEEDED_BYTES

@@ -2,8 +2,8 @@
 
 A row is a pass of an item in the reference and in one other release. In three stages: each row gets the least number of
 heats; then each gets an interval that is narrow enough to read; then each is settled, which is to be shown faster,
-slower or the same. Within a stage the items go round, what is cheapest first. What the looking costs is in the judge's error rates,
-so stopping early does not make a change likelier to be called.
+slower or the same. Within a stage the items go round, what is cheapest first. What the looking costs is in the judge's
+error rates, so stopping early does not make a change likelier to be called.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Row(NamedTuple):
 class Next:
     """What to measure: an item, in the reference and in some others, and how many turns the heat has.
 
-    A round `is_new` where the item was measured in it already: sessions of one worker share more than a release, so each
-    heat of an item is of other workers than those before it.
+    `is_new_round`, the item was measured in this round already: sessions of one worker share more than a release, so
+    each heat of an item is of other workers than those before it.
     """
 
     item: Item
@@ -143,6 +143,11 @@ class Campaign:
         for other in self.others:
             known = {row: one for row, one in self.changes.items() if row.other == other and one is not None}
             self.verdicts.update(zip(known, judge.verdicts(list(known.values()), self.margin), strict=True))
+
+    def needing(self) -> list[str]:
+        """The releases that need more heats, for whatever item."""
+        wanted = {other for item in self.rows for *_, other in self._members(item)}
+        return [other for other in self.others if other in wanted]
 
     def seconds_to_least(self) -> float:
         """About how long it takes until each row has the least number of heats."""

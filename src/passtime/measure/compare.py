@@ -108,13 +108,22 @@ def measure(
 
 
 def outlook(
-    suite: Suite, base: Release, others: Sequence[Release], pattern: re.Pattern[str], device: str | None
-) -> tuple[int, float]:
-    """How many rows are asked about, and the seconds until each has its least heats; before any release was asked."""
+    suite: Suite,
+    base: Release,
+    others: Sequence[Release],
+    pattern: re.Pattern[str],
+    device: str | None,
+    is_settling: bool,
+) -> Campaign:
+    """The campaign that `measure` will run, as far as can be told before any release was asked which devices it sees.
+
+    Raises PasstimeError where nothing is asked about.
+    """
     devices = [one for one in workloads.DEVICES if device in (None, one) and (one == "cpu" or store.has_gpu())]
     rows = {item: names for item in suite.cells if item.device in devices and (names := _asked(suite, item, pattern))}
-    campaign = _campaign(suite, rows, [base.name, *(one.name for one in others)], MARGIN, is_settling=False)
-    return len(campaign.verdicts), campaign.seconds_to_least()
+    if not rows:
+        raise PasstimeError(f"no benchmark of a device that is here matches {pattern.pattern or 'that'}")
+    return _campaign(suite, rows, [base.name, *(one.name for one in others)], MARGIN, is_settling)
 
 
 def reports(

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from passtime import cli, places
-
 from passtime.runtimes import julia
 from passtime.timeline import index, nightly
 from passtime.worker.driver import cores, memory

@@ -33,6 +33,9 @@ def main() -> None:
     print(json.dumps({"framework": "fake", "version": "1.0", "devices": ["cpu"]}), file=replies, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
+        if request["request"] in ("step", "close"):
+            print(json.dumps(held(request)), file=replies, flush=True)
+            continue
         workload = request["workload"]
         note(workload)
         print("and in its sessions", flush=True)
@@ -48,6 +51,16 @@ def main() -> None:
             stop()
         observed = {"malloc": "", "readings": [before, reading(request)]} if workload.startswith("resnet") else None
         print(json.dumps({**document(request), "observed": observed}), file=replies, flush=True)
+
+
+def held(request: dict) -> dict:
+    """The answer to a step, or to the close, of the session that is held."""
+    note(request["request"])
+    if request["request"] == "close":
+        return {"reply": {"reply": "closed", "peak_bytes": 5}, "observed": {"malloc": ""}}
+    if request["samples"] == 13:
+        return {"error": {"reply": "error", "kind": "failed", "message": "13 brings bad luck"}}
+    return {"reply": {"reply": "stepped", "elapsed_seconds.total": [3.0] * request["samples"]}, "observed": {}}
 
 
 def reading(request: dict) -> dict:
@@ -66,6 +79,8 @@ def stop() -> None:
 def document(request: dict) -> dict:
     if request["workload"] == "vgg16":
         return {"error": {"reply": "error", "kind": "unavailable", "message": "fake 1.0 has no vgg16"}}
+    if request["request"] == "open":
+        return {"reply": {"reply": "opened", "step_seconds": 3.0, "process_id": os.getpid(), "passes_per_sample": 1}}
     if request["request"] == "parity":
         return {"replies": {"parity total": {"reply": "parity", "pass": "total"}}}
     if request["pass"] == "inference":

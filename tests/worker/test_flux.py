@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import statistics
 import subprocess
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from passtime.runtimes import julia, store
 from passtime.timeline import manifest
 from passtime.worker import adapters, protocol
 from passtime.worker.driver import client, start
+from passtime.worker.driver.idle import Meter
 from passtime.worker.inside import sampler
 
-from .conftest import request_of
+from .conftest import await_end, children_of, request_of
 
 ROOT = Path(__file__).parents[2]
 WORKER = (Path(adapters.__file__).parent / frameworks.get("flux").adapter).parent
@@ -194,6 +196,53 @@ def test_sessions_tell_the_same_conditions_as_in_python(start_fake, start, monke
     assert not [name for name in theirs if name.startswith("provenance.env.JULIA")]
 
 
+def hold(worker, measured_pass="total", workload="dense"):
+    asked = request_of("open", measured_pass, workload, samples=1, threads=THREADS)
+    return client.Session(worker.address, asked)
+
+
+def test_a_session_is_held(start_fake):
+    """A session is opened, stepped and closed as the protocol has it, and the process goes on to the next one."""
+    worker = start_fake()
+    for measured_pass, names in (("total", ("forward", "backward", "total")), ("inference", ("inference",))):
+        whole = ask(worker, measured_pass, "dense")
+        with hold(worker, measured_pass) as session:
+            assert session.opened["process_id"] in children_of(worker.process_id)
+            assert session.opened["step_seconds"] > 0
+            stepped = session.step(3, 2)
+            assert {name: len(stepped[f"elapsed_seconds.{name}"]) for name in names} == dict.fromkeys(names, 3)
+            assert all(min(stepped[f"elapsed_seconds.{name}"]) > 0 for name in names)
+            assert set(stepped["marks"]) <= set(protocol.MARKS)
+            session.step(1, 0)
+            closed = session.close()
+        assert {name for name in whole if name.startswith("provenance.")} <= set(closed)
+        assert closed["peak_bytes"] > 0
+    assert ask(worker, "total", "dense")["reply"] == "samples"
+
+
+def test_a_held_session_is_alone_and_ends_with_its_connection(start_fake):
+    """The one process holds one session; a client that hangs up costs it, and the next session starts another."""
+    worker = start_fake()
+    with hold(worker) as session:
+        number = session.opened["process_id"]
+        with pytest.raises(client.WorkerError, match="holds a session already"):
+            hold(worker)
+        with pytest.raises(client.WorkerError, match="holds a session already"):
+            ask(worker, "inference", "dense")
+    await_end(number)
+    with hold(worker) as session:
+        assert session.opened["process_id"] != number
+
+
+def test_a_held_session_that_waits_is_idle(start_fake):
+    """Some moments after a step no thread of the process uses the processor."""
+    worker = start_fake()
+    with hold(worker) as session:
+        session.step(1, 0)
+        meter = Meter(session.opened["process_id"])
+        assert meter.wait() or meter.wait() or meter.wait()
+
+
 @pytest.mark.parametrize(
     ("mishap", "kind", "message"),
     [
@@ -206,10 +255,11 @@ def test_a_pass_that_fails_is_an_error_of_its_session(start_fake, mishap, kind, 
     """An exception, memory that is out and a process that ends are one line each, twice in a row."""
     worker = start_fake(mishap)
     for _ in range(2):
-        with pytest.raises(client.WorkerError, match=message) as raised:
-            ask(worker, "total", "dense")
-        assert raised.value.kind == kind
-        assert "\n" not in str(raised.value)
+        for asked in (lambda: ask(worker, "total", "dense"), lambda: hold(worker)):
+            with pytest.raises(client.WorkerError, match=message) as raised:
+                asked()
+            assert raised.value.kind == kind
+            assert "\n" not in str(raised.value)
 
 
 def test_what_the_worker_cannot_do_is_said(start_fake):
@@ -253,6 +303,16 @@ def test_flux_runs_the_workload(worker, workload):
     assert ask(worker, "forward", workload)["elapsed_seconds"][0] < total["elapsed_seconds"][0]
     assert ask(worker, "total", workload, "memory")["peak_bytes"] > 0
     assert ask(worker, "inference", workload)["elapsed_seconds"][0] > 0
+
+
+@pytest.mark.real
+def test_a_flux_session_takes_turns_with_others(worker):
+    """A real release holds a session whose samples are those of one that is sampled at once."""
+    at_once = ask(worker, "total", "conv3x3/1")["elapsed_seconds"][0]
+    with hold(worker, "total", "conv3x3/1") as session:
+        samples = session.step(5, 1)["elapsed_seconds.total"]
+        assert session.close()["provenance.framework"] == "flux"
+    assert 0.2 < statistics.median(samples) / at_once < 5
 
 
 @pytest.mark.real

@@ -69,6 +69,46 @@ def test_one_process_does_all_sessions(start, tmp_path):
     assert noted(tmp_path) == ["start", "dense", "dense", "resnet18"]
 
 
+def hold(worker, workload="dense"):
+    return client.Session(worker.address, request_of("open", "total", workload))
+
+
+def test_a_session_is_held_by_the_process(start, tmp_path):
+    """Its steps and its close are asked of the process, which then runs the next session."""
+    worker = start()
+    with hold(worker) as session:
+        assert session.step(2, 1)["elapsed_seconds.total"] == [3.0, 3.0]
+        closed = session.close()
+    assert closed["peak_bytes"] == 5
+    assert closed["provenance.affinity_cpus"] == len(os.sched_getaffinity(0))
+    assert ask(worker, "inference")["elapsed_seconds"] == [0.5]
+    assert noted(tmp_path) == ["start", "dense", "step", "close", "dense"]
+
+
+def test_a_step_that_fails_ends_the_session_and_not_the_process(start, tmp_path):
+    """After an error there is no session, and the same process runs the next."""
+    worker = start()
+    with hold(worker) as session:
+        with pytest.raises(client.WorkerError, match="13 brings bad luck"):
+            session.step(13, 0)
+        with pytest.raises(client.WorkerError, match="holds no session"):
+            session.step(1, 0)
+    assert ask(worker, "inference")["elapsed_seconds"] == [0.5]
+    assert noted(tmp_path) == ["start", "dense", "step", "dense"]
+
+
+def test_a_held_session_that_nobody_wants_costs_the_process(start, tmp_path):
+    """A client that hangs up ends the process, since a session cannot be stopped inside it."""
+    worker = start()
+    with hold(worker) as session:
+        number = session.opened["process_id"]
+        with pytest.raises(client.WorkerError, match="can hold one alone"):
+            hold(worker)
+    await_end(number)
+    assert ask(worker, "inference")["elapsed_seconds"] == [0.5]
+    assert noted(tmp_path) == ["start", "dense", "start", "dense"]
+
+
 def test_its_sessions_tell_what_they_were_measured_under(start):
     """What the worker's parent knows is told of a resident process's sessions as of any other's, and not of parity."""
     worker = start(ONEDNN_MAX_CPU_ISA="SSE41")

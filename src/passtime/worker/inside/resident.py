@@ -5,7 +5,8 @@ over two pipes. The resident's standard input brings requests, one a line, as do
 resident's. Its last argument is the number of a descriptor, to which it writes one JSON object a line: first, once the
 framework is loaded, `{"framework": ..., "version": ..., "devices": [...]}`; then, for each request, the session's
 document, as `session.py` has it. The document's `observed`, with readings as `watch.py` takes them, may be left out.
-What the process prints is the worker's log.
+To a request `open`, and to each `step` and the `close` that follow it, the document is `{"reply": ..., "observed": ...}`
+or `{"error": ...}`, as of a session that `session.py` holds. What the process prints is the worker's log.
 
 A session cannot be stopped inside the process, so one that is not wanted any more costs the process: it is killed, and
 the next session starts another.
@@ -28,6 +29,9 @@ from passtime.worker.inside.child import PR_SET_PDEATHSIG, cause_of_death
 class Resident:
     """Sessions of the process that `command` starts; see `server.serve` for what they are."""
 
+    # Its one process has one session.
+    holds_one = True
+
     def __init__(self, command: List[str]) -> None:
         self._command = command
         self._process: Optional[_Process] = None
@@ -46,6 +50,9 @@ class Resident:
 
     def session(self, request: dict, close_inherited: Callable[[], None]) -> "Turn":
         return self._turn([protocol.encode(request)])
+
+    def hold(self, request: dict, close_inherited: Callable[[], None]) -> "HeldTurn":
+        return HeldTurn(self._turn([protocol.encode(request)]))
 
     def close(self) -> None:
         if self._process is not None:
@@ -68,6 +75,10 @@ class Turn:
         self._written = b""
         for request in requests:
             process.ask(request)
+
+    def another(self, request: dict) -> "Turn":
+        """A further request to the same process, which may have ended."""
+        return Turn(self._process, [protocol.encode(request)], 1)
 
     def fileno(self) -> int:
         return self._process.replies
@@ -94,6 +105,38 @@ class Turn:
 
     def kill(self) -> None:
         self._process.kill()
+
+
+class HeldTurn:
+    """A session that is held: the resident process is asked turn by turn; a selector takes it as `Turn`."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._is_over = False
+
+    def ask(self, request: dict) -> None:
+        self._turn = self._turn.another(request)
+
+    def fileno(self) -> int:
+        return self._turn.fileno()
+
+    def read(self) -> bool:
+        return self._turn.read()
+
+    def document(self) -> dict:
+        """The answer to what was asked last. Raises Failure as `Turn.document`; then, and after an error, it is over."""
+        try:
+            document = self._turn.document()
+        except protocol.Failure:
+            self._is_over = True
+            raise
+        self._is_over = "error" in document or document.get("reply", {}).get("reply") == "closed"
+        return document
+
+    def kill(self) -> None:
+        """Ends the process, unless the session is over and it waits for the next."""
+        if not self._is_over:
+            self._turn.kill()
 
 
 class _Process:

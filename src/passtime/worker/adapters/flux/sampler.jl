@@ -24,7 +24,7 @@ first sample, again where that was none yet, and right after the last.
 """
 function sample(workload, session::String, policy::AbstractDict, clock, observe = () -> nothing)
     batch = batches(workload, session, clock)
-    count, warmup_passes = warm_up(batch, policy, clock)
+    count, warmup_passes, _ = warm_up(batch, policy, clock)
     elapsed_seconds = none_of(session)
     observe()
     start = clock()
@@ -45,6 +45,52 @@ function sample(workload, session::String, policy::AbstractDict, clock, observe 
     end
     observe()
     return Samples(count, warmup_passes, elapsed_seconds)
+end
+
+"""A session that is warm and takes its samples when it is asked to; `step_seconds` is one whole pass of its last batch."""
+mutable struct Held
+    batch::Function
+    passes_per_sample::Int
+    warmup_passes::Int
+    step_seconds::Float64
+    elapsed_seconds::Dict{String,Vector{Float64}}
+end
+
+Held(workload, session::String, policy::AbstractDict, clock) = begin
+    batch = batches(workload, session, clock)
+    count, passes, means = warm_up(batch, policy, clock)
+    while is_too_short(means, count, policy)
+        count *= 2
+        means = batch(count)
+        passes += count
+    end
+    return Held(batch, count, passes, means[SESSIONS[session][end]], none_of(session))
+end
+
+"""How many times the workload was run, warm-up included; a training step counts once."""
+passes(held::Held) = held.warmup_passes + maximum(length, values(held.elapsed_seconds)) * held.passes_per_sample
+
+"""
+Takes so many samples, after passes that are not timed; gives each pass's seconds. `observe` is called right before the
+first sample and right after the last.
+"""
+function step(held::Held, samples, untimed_passes, observe)
+    if untimed_passes > 0
+        held.batch(untimed_passes)
+        held.warmup_passes += untimed_passes
+    end
+    taken = Dict(name => Float64[] for name in keys(held.elapsed_seconds))
+    observe()
+    for _ in 1:samples
+        for (name, seconds) in held.batch(held.passes_per_sample)
+            push!(taken[name], seconds)
+        end
+    end
+    observe()
+    for (name, found) in taken
+        append!(held.elapsed_seconds[name], found)
+    end
+    return taken
 end
 
 """The function that runs and times passes of this workload, each by itself."""
@@ -95,7 +141,7 @@ function batches(workload, session::String, clock)
     return session == "training" ? training : inference
 end
 
-"""Runs the workload until it is steady; gives the passes per sample and the passes that it took."""
+"""Runs the workload until it is steady; gives the passes per sample, the passes that it took and its last batch."""
 function warm_up(batch, policy, clock)
     count, passes, best = 1, 0, Inf
     start = clock()
@@ -104,9 +150,9 @@ function warm_up(batch, policy, clock)
         passes += count
         slowest, shortest = maximum(values(means)), minimum(values(means))
         is_long_enough = shortest * count >= policy["batch_seconds"]
-        clock() - start >= policy["warmup_seconds"] && return count, passes
+        clock() - start >= policy["warmup_seconds"] && return count, passes, means
         if is_long_enough
-            slowest >= best * (1 - policy["warmup_tolerance"]) && return count, passes
+            slowest >= best * (1 - policy["warmup_tolerance"]) && return count, passes, means
             best = slowest
         else
             count *= 2

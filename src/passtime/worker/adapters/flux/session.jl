@@ -6,7 +6,46 @@ what ../../inside/conditions.py makes the session's conditions of.
 """
 function run_session(request)
     try
-        return request["request"] == "parity" ? Dict("replies" => exchange(request)) : measure(request)
+        return errors_as_values(() -> request["request"] == "parity" ? Dict("replies" => exchange(request)) : measure(request))
+    finally
+        free()
+    end
+end
+
+"""
+The documents of a session that is held: of the `open` request, then of each `step`, and of `close`, the last. Each is
+`{"reply": ..., "observed": ...}` or `{"error": ...}`; an error is the last, too. `next_request()` waits for what comes.
+"""
+function hold_session(request, send, next_request)
+    try
+        held = nothing
+        document = errors_as_values() do
+            held = Held(request)
+            opened(held)
+        end
+        send(document)
+        while !haskey(document, "error")
+            asked = next_request()
+            asked === nothing && return
+            is_end = asked["request"] == "close"
+            document = errors_as_values(() -> is_end ? closed(held) : stepped(held, asked))
+            is_end && free()
+            send(document)
+            is_end && return
+        end
+    finally
+        free()
+    end
+end
+
+function free()
+    GC.enable(true)
+    GC.gc()
+end
+
+function errors_as_values(work)
+    try
+        return work()
     catch error
         if error isa Failure
             return Dict("error" => error_reply(error.kind, error.message))
@@ -15,9 +54,6 @@ function run_session(request)
         println(stderr)
         kind = is_out_of_memory(error) ? "out_of_memory" : "failed"
         return Dict("error" => error_reply(kind, "$(typeof(error).name.name): $(first_line(error))"))
-    finally
-        GC.enable(true)
-        GC.gc()
     end
 end
 
@@ -143,7 +179,22 @@ end
 
 # The answers.
 
-function measure(request)
+"""A session whose workload is built, and what its process had spent by then."""
+struct Built
+    request::Any
+    session::String
+    workload::Workload
+    collector::Collector
+    pass_bytes::Int
+    baseline::Int
+    load::Float64
+    watched::Float64
+    others::Float64
+    faults::Int
+    collections::Float64
+end
+
+function Built(request)
     session = session_of(request)
     pass_bytes = rehearse(request, session)
     GC.gc()
@@ -153,32 +204,99 @@ function measure(request)
     workload = build(request, session)
     GC.gc()
     collector = Collector(pass_bytes <= LARGEST_SHARE * Watch.available_bytes(), allocated_bytes())
-    faults, collections = Watch.page_faults(), collection_seconds()
-    operations = (
-        prepare = () -> (collect_garbage(collector); prepare(workload)),
-        forward = () -> forward(workload),
-        backward = output -> backward(workload, output),
-        infer = () -> infer(workload),
-        synchronize = () -> synchronize(workload),
-    )
-    readings = []
-    observe() = push!(readings, Watch.reading(get(request, "observe", [])))
-    samples = Sampler.sample(operations, session, request, clock, observe)
+    spent = (Watch.page_faults(), collection_seconds())
+    return Built(request, session, workload, collector, pass_bytes, baseline, load, watched, others, spent...)
+end
+
+operations(built::Built) = (
+    prepare = () -> (collect_garbage(built.collector); prepare(built.workload)),
+    forward = () -> forward(built.workload),
+    backward = output -> backward(built.workload, output),
+    infer = () -> infer(built.workload),
+    synchronize = () -> synchronize(built.workload),
+)
+
+"""What takes a reading of this process and of the files that the request names."""
+observer(built::Built, readings) = () -> push!(readings, Watch.reading(get(built.request, "observe", [])))
+
+"""The most bytes that the workload held, `nothing` where that cannot be told; and what explains the samples."""
+function told_of(built::Built, samples)
     GC.enable(true)
-    passes = Sampler.passes(samples)
+    passes = max(1, Sampler.passes(samples))
     provenance = Dict{String,Any}(
-        "load" => round(load, digits = 2),
-        "others_cpus" => round(max(0.0, Watch.others_cpu_seconds() - others) / (clock() - watched), digits = 2),
+        "load" => round(built.load, digits = 2),
+        "others_cpus" =>
+            round(max(0.0, Watch.others_cpu_seconds() - built.others) / (clock() - built.watched), digits = 2),
         "warmup_passes" => samples.warmup_passes,
-        "page_faults_per_pass" => div(Watch.page_faults() - faults, passes),
-        "garbage_collection" => collector.is_off_inside_passes ? "between passes" : "inside passes",
-        "collection_seconds_per_pass" => round((collection_seconds() - collections) / passes, sigdigits = 3),
-        "allocated_bytes_per_pass" => pass_bytes,
+        "page_faults_per_pass" => div(Watch.page_faults() - built.faults, passes),
+        "garbage_collection" => built.collector.is_off_inside_passes ? "between passes" : "inside passes",
+        "collection_seconds_per_pass" => round((collection_seconds() - built.collections) / passes, sigdigits = 3),
+        "allocated_bytes_per_pass" => built.pass_bytes,
     )
-    peak_bytes = workload.is_on_gpu ? nothing : Watch.peak_bytes(baseline)
-    merge!(provenance, settings(workload))
+    peak_bytes = built.workload.is_on_gpu ? nothing : Watch.peak_bytes(built.baseline)
+    merge!(provenance, settings(built.workload))
+    return peak_bytes, provenance
+end
+
+function measure(request)
+    built = Built(request)
+    readings = []
+    samples = Sampler.sample(operations(built), built.session, request, clock, observer(built, readings))
+    peak_bytes, provenance = told_of(built, samples)
     observed = Dict("malloc" => Watch.malloc_file(), "readings" => readings)
     return Dict("replies" => replies_of(request, samples, peak_bytes, provenance), "observed" => observed)
+end
+
+"""A session that is held."""
+struct Held
+    built::Built
+    held::Sampler.Held
+end
+
+function Held(request)
+    built = Built(request)
+    return Held(built, Sampler.Held(operations(built), built.session, request, clock))
+end
+
+named(held::Held) = Dict{String,Any}(name => held.built.request[name] for name in ("workload", "device"))
+
+function opened(held::Held)
+    rest(held)
+    told = Dict{String,Any}(
+        "reply" => "opened",
+        "passes_per_sample" => held.held.passes_per_sample,
+        "step_seconds" => held.held.step_seconds,
+        "process_id" => getpid(),
+    )
+    return Dict("reply" => merge(named(held), told))
+end
+
+function stepped(held::Held, asked)
+    if asked["request"] != "step"
+        throw(Failure("bad_request", "$(asked["request"]): a session is held, only step and close are for it"))
+    end
+    readings = []
+    taken = Sampler.step(held.held, asked["samples"], asked["untimed_passes"], observer(held.built, readings))
+    rest(held)
+    reply = Dict{String,Any}("elapsed_seconds.$name" => seconds for (name, seconds) in taken)
+    reply["reply"] = "stepped"
+    return Dict("reply" => reply, "observed" => Dict("readings" => readings))
+end
+
+function closed(held::Held)
+    peak_bytes, provenance = told_of(held.built, held.held)
+    reply = Dict{String,Any}("provenance.$name" => value for (name, value) in provenance if value !== nothing)
+    reply["reply"] = "closed"
+    peak_bytes === nothing || (reply["peak_bytes"] = peak_bytes)
+    return Dict("reply" => merge(named(held), reply), "observed" => Dict("malloc" => Watch.malloc_file()))
+end
+
+"""Collects what garbage there is, so that nothing is to be done while others have their turn."""
+function rest(held::Held)
+    GC.enable(true)
+    GC.gc(false)
+    held.built.collector.collected_at_bytes = allocated_bytes()
+    GC.enable(!held.built.collector.is_off_inside_passes)
 end
 
 """A reply for each request that the session answers, by "sample forward" and the like."""

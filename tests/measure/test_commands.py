@@ -166,3 +166,23 @@ def test_a_machines_name_is_no_path(project):
     """A name that would put results elsewhere is one clear line."""
     printed = project.passtime("measure", "fake-1.0", "fake-2.0", "--machine", "../x", expect=2)
     assert "'../x' names a folder of results" in printed
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("PASSTIME_THREADS", "many", "set it to a whole number of threads"),
+        ("PASSTIME_START_SECONDS", "soon", "set it to a number of seconds above 0"),
+        ("PASSTIME_SESSION_SECONDS", "-1", "set it to a number of seconds above 0"),
+        ("PASSTIME_MEMORY", "much", "set it to kept or system"),
+        ("PASSTIME_COMPUTER", "a b", "set it to 1 to 64 letters"),
+    ],
+)
+def test_a_wrong_variable_is_told_before_anything_starts(project, variable, value, said):
+    """Every command that measures refuses a value that makes no sense, in one line, and installs nothing."""
+    for command in (("measure", "fake-1.0", "fake-2.0"), ("sweep", "fake-1.0", "fake-2.0")):
+        printed = project.passtime(*command, expect=1, **{variable: value})
+        assert f"{variable} is {value!r}: {said}" in printed
+        assert len(printed.strip().splitlines()) == 1
+    assert f"{variable} is {value!r}: {said}" in project.asv("run", "fake-1.0", expect=1, **{variable: value})
+    assert not [*project.results.glob("*/*passtime.json")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -79,10 +80,53 @@ def test_a_later_check_takes_the_place_of_an_earlier_one(tmp_path):
     assert "NaN" not in lines[0]
 
 
-def test_a_damaged_line_is_told(tmp_path):
-    """The line names the file, the line in it, and the way out."""
+@pytest.mark.parametrize("line", ['{"releases": 1}', "[]", "no JSON", '{"releases": ["a", "b"]}', "1", "[" * 100_000])
+def test_a_damaged_line_costs_itself_alone(tmp_path, capsys, line):
+    """It is named with its file and number, the others count, and it is still there after another check is kept."""
     Record(tmp_path).keep("torch-2.14.1", "flux-0.12.1", SAME)
     with open(tmp_path / FILE, "a") as file:
-        file.write('{"releases": 1}\n')
-    with pytest.raises(PasstimeError, match=r"parity\.jsonl, line 2 is damaged: restore it"):
+        file.write(line + "\n")
+    record = Record(tmp_path)
+    assert record.state("torch-2.14.1", "flux-0.12.1", "dense", "cpu") == HOLDS
+    assert "parity.jsonl, line 2 is damaged: restore it" in capsys.readouterr().err
+    record.keep("torch-2.14.1", "flux-0.9.0", OTHER)
+    assert line in (tmp_path / FILE).read_text().splitlines()
+    assert Record(tmp_path).state("torch-2.14.1", "flux-0.9.0", "dense", "cpu") == DIFFERS
+
+
+def test_a_merge_conflict_is_called_so(tmp_path, capsys):
+    """Marks that git left are named as such, and the lines of both sides count."""
+    Record(tmp_path).keep("torch-2.14.1", "flux-0.12.1", SAME)
+    text = (tmp_path / FILE).read_text()
+    other = text.replace("flux-0.12.1", "flux-0.9.0")
+    (tmp_path / FILE).write_text(f"<<<<<<< HEAD\n{text}=======\n{other}>>>>>>> theirs\n")
+    record = Record(tmp_path)
+    assert capsys.readouterr().err.count("mark of a merge conflict") == 3
+    for release in ("flux-0.12.1", "flux-0.9.0"):
+        assert record.state("torch-2.14.1", release, "dense", "cpu") == HOLDS
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_lines_that_contradict_each_other_count_by_their_time(tmp_path, is_turned):
+    """Of two checks of the same, the later one counts, in whichever order they stand; without times, the difference."""
+    for number, parity in enumerate((OTHER, SAME)):
+        Record(tmp_path / str(number)).keep("torch-2.14.1", "flux-0.12.1", parity)
+    old, new = (json.loads((tmp_path / str(number) / FILE).read_text()) for number in (0, 1))
+    old["checked"], new["checked"] = "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
+
+    def state(*entries):
+        ordered = entries[::-1] if is_turned else entries
+        (tmp_path / FILE).write_text("".join(json.dumps(entry) + "\n" for entry in ordered))
+        return Record(tmp_path).state("torch-2.14.1", "flux-0.12.1", "dense", "cpu")
+
+    assert state(old, new) == HOLDS
+    for entry in (old, new):
+        del entry["checked"]
+    assert state(old, new) == DIFFERS
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    """What is no text in UTF-8 is refused whole."""
+    (tmp_path / FILE).write_bytes(b"\xff\xfe")
+    with pytest.raises(PasstimeError, match=r"parity\.jsonl cannot be read: restore it"):
         Record(tmp_path)

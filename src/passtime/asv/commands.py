@@ -38,7 +38,7 @@ from passtime.results.computer import computer
 from passtime.results.parity import Record
 from passtime.runtimes import store
 from passtime.timeline import manifest, repository
-from passtime.worker.driver import alone
+from passtime.worker.driver import alone, settings
 
 Preparation = Callable[[Config, argparse.Namespace], None]
 
@@ -152,6 +152,7 @@ def _prepare_measuring(
         compiled(pattern)
     _check_attributes(getattr(args, "attribute", None) or {})
     computer()  # what is wrong with it is said before anything is installed
+    settings.check()
     end_by_interrupt()
     runner = Runner(Path(conf.results_dir), skip_measured, skip_failed)
     # asv would skip, fail and store whole benchmarks.

@@ -1,1 +1,1 @@
-"""What drives measurements: two releases in turn, parity, and what is said of them."""
+"""What drives measurements: heats, parity, and what is said of releases."""

@@ -37,7 +37,7 @@ from passtime.results.stored import Stored
 from passtime.runtimes import store
 from passtime.timeline.manifest import Release
 from passtime.worker import protocol
-from passtime.worker.driver import alone, cores, start
+from passtime.worker.driver import alone, cores, settings, start
 from passtime.worker.driver.supervisor import Worker
 
 # A change within it is none, unless one says otherwise.
@@ -60,6 +60,7 @@ def compare(
     be. Raises PasstimeError where that fails, where nothing is to be measured, and where results cannot be kept.
     """
     computer()  # what is wrong with it is said before anything is installed
+    settings.check()
     with alone.alone(progress.print):
         runtimes = [store.ensure(release, progress.print) for release in (base, *others)]
         failures = measure(
@@ -117,8 +118,10 @@ def outlook(
 ) -> Campaign:
     """The campaign that `measure` will run, as far as can be told before any release was asked which devices it sees.
 
-    Raises PasstimeError where nothing is asked about.
+    Raises PasstimeError where nothing is asked about, and for a variable of the environment that makes no sense.
     """
+    computer()
+    settings.check()
     devices = [one for one in workloads.DEVICES if device in (None, one) and (one == "cpu" or store.has_gpu())]
     rows = {item: names for item in suite.cells if item.device in devices and (names := _asked(suite, item, pattern))}
     if not rows:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import re
+import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,6 +21,8 @@ FILE = "parity.jsonl"
 HOLDS, DIFFERS, UNCHECKED = "holds", "differs", "unchecked"
 
 _KEY = ("releases", "workload", "device")
+
+_CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,17 @@ class Parity:
 
 
 class Record:
-    """The checks in a results folder. Raises PasstimeError, with the line, for a damaged file."""
+    """The checks in a results folder.
+
+    A damaged line costs itself alone: it is named on stderr, once by each process, and kept in the file as it is. Of
+    two lines on the same check the later one counts; where that cannot be told, the one that found a difference.
+    Raises PasstimeError for a file that cannot be read.
+    """
 
     def __init__(self, results: Path) -> None:
         self._path = results / FILE
         self._lines: dict[tuple[frozenset[str], str, str], dict[str, Any]] = {}
+        self._damaged: list[str] = []
         # By workload and device, and by release: in what it differs from each other one, "" where it does not.
         self._differences: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
         self._read()
@@ -55,13 +66,13 @@ class Record:
             text = self._path.read_text("utf-8") if self._path.exists() else ""
         except (OSError, UnicodeDecodeError):
             raise PasstimeError(f"{self._path} cannot be read: restore it, for instance by `git checkout`") from None
+        self._damaged = []
         for number, line in enumerate(text.splitlines(), start=1):
             try:
                 self._add(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                raise PasstimeError(
-                    f"{self._path}, line {number} is damaged: restore it, for instance by `git checkout`"
-                ) from None
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                self._damaged.append(line)
+                _tell(f"{self._path}, line {number} {_what_ails(line)}; that check is left out")
 
     def state(self, release: str, other: str, workload: str, device: str) -> str:
         """Whether the two do the same work: `holds`, `differs` or `unchecked`; a release always does its own."""
@@ -109,15 +120,40 @@ class Record:
         ordered = sorted(self._lines.values(), key=lambda entry: [entry[name] for name in _KEY])
         self._path.parent.mkdir(parents=True, exist_ok=True)
         written = self._path.with_suffix(".new")
-        written.write_text("".join(json.dumps(entry) + "\n" for entry in ordered), "utf-8")
+        lines = [*(json.dumps(entry) for entry in ordered), *self._damaged]
+        written.write_text("".join(line + "\n" for line in lines), "utf-8")
         written.replace(self._path)
 
     def _add(self, entry: dict[str, Any]) -> None:
+        """Raises KeyError, TypeError, ValueError or AttributeError for what is no check."""
         (one, two), workload, device = entry["releases"], entry["workload"], entry["device"]
-        self._lines[_key([one, two], workload, device)] = entry
+        difference = entry["difference"]
+        if not all(isinstance(value, str) for value in (one, two, workload, device, difference)):
+            raise TypeError("a check's names are text")
+        key = _key([one, two], workload, device)
+        there = self._lines.get(key)
+        if there is not None and _rank(there) > _rank(entry):
+            return
+        self._lines[key] = entry
         checked = self._differences.setdefault((workload, device), {})
         for release, other in ((one, two), (two, one)):
-            checked.setdefault(release, {})[other] = entry["difference"]
+            checked.setdefault(release, {})[other] = difference
+
+
+def _rank(entry: dict[str, Any]) -> tuple[str, bool]:
+    """Which of two lines on one check counts: the greater."""
+    return str(entry.get("checked") or ""), bool(entry["difference"])
+
+
+def _what_ails(line: str) -> str:
+    if _CONFLICT.match(line):
+        return "is a mark of a merge conflict: remove the mark, the lines of both sides are good"
+    return "is damaged: restore it, for instance by `git checkout`"
+
+
+@functools.cache
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _key(releases: list[str], workload: str, device: str) -> tuple[frozenset[str], str, str]:

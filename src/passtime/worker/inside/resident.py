@@ -5,8 +5,8 @@ over two pipes. The resident's standard input brings requests, one a line, as do
 resident's. Its last argument is the number of a descriptor, to which it writes one JSON object a line: first, once the
 framework is loaded, `{"framework": ..., "version": ..., "devices": [...]}`; then, for each request, the session's
 document, as `session.py` has it. The document's `observed`, with readings as `watch.py` takes them, may be left out.
-To a request `open`, and to each `step` and the `close` that follow it, the document is `{"reply": ..., "observed": ...}`
-or `{"error": ...}`, as of a session that `session.py` holds. What the process prints is the worker's log.
+To a request `open`, and to each `step` and the `close` that follow it, the document is `{"reply": ..., "observed":
+...}` or `{"error": ...}`, as of a session that `session.py` holds. What the process prints is the worker's log.
 
 A session cannot be stopped inside the process, so one that is not wanted any more costs the process: it is killed, and
 the next session starts another.
@@ -124,7 +124,7 @@ class HeldTurn:
         return self._turn.read()
 
     def document(self) -> dict:
-        """The answer to what was asked last. Raises Failure as `Turn.document`; then, and after an error, it is over."""
+        """The answer to what was asked last. Raises Failure as `Turn.document`. An error ends the session."""
         try:
             document = self._turn.document()
         except protocol.Failure:

@@ -92,11 +92,12 @@ def take(
     policy: Mapping[str, float],
     plan: Plan,
     first: int = 0,
+    samples: int = 1,
     clock: Callable[[], float] = time.monotonic,
 ) -> Taken:
     """Measures one heat of the releases whose workers these are; the `first` of them is opened first.
 
-    Raises Unmeasured where one of them cannot run the workload, or fails.
+    Each turn has so many `samples` of each. Raises Unmeasured where one of them cannot run the workload, or fails.
     """
     started = clock()
     fields = {**workloads.request_fields(item.workload, item.device), **policy, "threads": cores.threads()}
@@ -116,7 +117,7 @@ def take(
             one.opened["step_seconds"] * one.opened["passes_per_sample"] for one in held.values()
         )
         taken.turns = plan(taken.opening_seconds, turn_seconds)
-        disturbed = _turns(held, taken)
+        disturbed = _turns(held, taken, samples)
         for name, one in held.items():
             with _telling(name):
                 taken.sessions[name].closed = one.close()
@@ -129,7 +130,7 @@ def take(
     return taken
 
 
-def _turns(held: Mapping[str, client.Session], taken: Taken) -> dict[int, set[str]]:
+def _turns(held: Mapping[str, client.Session], taken: Taken, samples: int) -> dict[int, set[str]]:
     """Has the sessions take their turns; gives what disturbed which turn."""
     meters = {name: Meter(session.opened["process_id"]) for name, session in held.items()}
     untimed = int(min(session.opened["step_seconds"] for session in held.values()) < UNTIMED_BELOW_SECONDS)
@@ -139,7 +140,7 @@ def _turns(held: Mapping[str, client.Session], taken: Taken) -> dict[int, set[st
             before = {other: meter.seconds() for other, meter in meters.items() if other != name}
             began = time.monotonic()
             with _telling(name):
-                stepped = held[name].step(1, untimed)
+                stepped = held[name].step(samples, untimed)
             seconds = time.monotonic() - began
             marks = set(stepped.get(MARKS, ()))
             for other, used_before in before.items():
@@ -150,8 +151,8 @@ def _turns(held: Mapping[str, client.Session], taken: Taken) -> dict[int, set[st
             if marks:
                 disturbed.setdefault(turn, set()).update(marks)
             for measured_pass in taken.item.passes:
-                samples = taken.sessions[name].samples.setdefault(measured_pass, [])
-                samples += stepped["elapsed_seconds." + measured_pass]
+                so_far = taken.sessions[name].samples.setdefault(measured_pass, [])
+                so_far += stepped["elapsed_seconds." + measured_pass]
             meters[name].wait()
     return disturbed
 

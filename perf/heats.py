@@ -124,7 +124,9 @@ def main(release_name: str | None, rounds: int, names: Sequence[str]) -> None:
                 costs.setdefault(f"{method.name}, {name}", []).append(needed)
                 table.add_row(item.workload, method.name, name, f"{deviation:.2%}", f"{seconds:.1f}", f"{needed:.0f}")
     harness.show(table)
-    pairs, heats = (costs[name] for name in ("pair, ratio of medians", f"heat, 1 sample a turn, {[*ESTIMATORS][0]}"))
+    pairs, heats = (
+        costs[name] for name in ("pair, ratio of medians", f"heat, 1 sample a turn, {next(iter(ESTIMATORS))}")
+    )
     ratio = statistics.geometric_mean([heat / pair for heat, pair in zip(heats, pairs, strict=True)])
     click.echo(f"heats: for the same certainty they take {ratio:.2f} of the time of pairs, over all workloads")
 

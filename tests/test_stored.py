@@ -31,9 +31,9 @@ def test_no_samples_are_no_sessions():
 
 def test_a_busy_machine_is_a_doubt():
     """A session during which others computed is doubtful; the kernel's own crumbs are not."""
-    (doubt,) = stored._doubts([{"provenance.others_cpus": 0.01}, {"provenance.others_cpus": 0.5}])
+    (doubt,) = stored.doubts_of([{"provenance.others_cpus": 0.01}, {"provenance.others_cpus": 0.5}])
     assert "other programs took 0.5 CPUs" in doubt
-    assert list(stored._doubts([{"provenance.others_cpus": 0.05}, {}])) == []
+    assert list(stored.doubts_of([{"provenance.others_cpus": 0.05}, {}])) == []
 
 
 @pytest.mark.parametrize(
@@ -49,24 +49,24 @@ def test_a_mark_is_a_doubt(mark, fields, said):
     """What disturbed samples is told once for all sessions that have the mark; fields without the mark say nothing."""
     line = {f"provenance.{name}": value for name, value in fields.items()}
     marked, unmarked = {**line, "marks": [mark]}, {**line, "provenance.others_cpus": 0.5, "marks": []}
-    assert list(stored._doubts([marked, unmarked, marked])) == [f"while it was measured, {said}"]
-    assert list(stored._doubts([unmarked])) == []
+    assert list(stored.doubts_of([marked, unmarked, marked])) == [f"while it was measured, {said}"]
+    assert list(stored.doubts_of([unmarked])) == []
 
 
 def test_a_throttled_gpu_is_a_doubt():
     """Each reason of any session is told once; sessions that were not throttled, or do not know, are no doubt."""
     reasons = [["software power cap"], [], ["hardware slowdown", "software power cap"]]
-    (doubt,) = stored._doubts([{"provenance.gpu_throttled": found} for found in reasons])
+    (doubt,) = stored.doubts_of([{"provenance.gpu_throttled": found} for found in reasons])
     assert doubt == "while it was measured, the GPU was throttled: software power cap, hardware slowdown"
-    assert list(stored._doubts([{"provenance.gpu_throttled": []}, {}])) == []
+    assert list(stored.doubts_of([{"provenance.gpu_throttled": []}, {}])) == []
 
 
 def test_sessions_of_two_builds_are_a_doubt():
     """A build that was made anew under the same name is told by its version or its commit."""
     old, new = ({"provenance.framework_version": "2.16.0a0", "provenance.git_version": one} for one in ("abc", "def"))
-    (doubt,) = stored._doubts([old, new, new])
+    (doubt,) = stored.doubts_of([old, new, new])
     assert doubt.startswith("its sessions are of different builds, 2.16.0a0 abc and 2.16.0a0 def")
-    assert list(stored._doubts([new, new, {}])) == []
+    assert list(stored.doubts_of([new, new, {}])) == []
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,11 @@ def test_a_second_run_waits_for_the_first_one(project, sessions):
 def test_a_plain_run_adds_to_what_was_measured_in_turn(project):
     """After `passtime measure`, `asv run` adds its sessions: what was measured in turn is all there."""
     project.passtime("measure", "fake-1.0", "fake-2.0", "--bench", "Layer.time_forward", "--budget", "4s", expect=3)
-    paired = [one for one in project.sessions("fake-2.0") if "pair" in one]
+    paired = [one for one in project.sessions("fake-2.0") if "heat" in one]
     assert paired
     samples = project.stored("fake-2.0", "samples")[DENSE]
     project.asv("run", "fake-2.0", "-b", "Layer.time_forward", *QUICK)
-    assert [one for one in project.sessions("fake-2.0") if "pair" in one] == paired
+    assert [one for one in project.sessions("fake-2.0") if "heat" in one] == paired
     assert project.stored("fake-2.0", "samples")[DENSE][: len(samples)] == samples
     assert len(project.stored("fake-2.0", "samples")[DENSE]) > len(samples)
 

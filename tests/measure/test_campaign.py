@@ -195,3 +195,19 @@ def test_a_change_without_an_error_has_no_width():
     """Half an interval of nothing known is infinite."""
     assert math.isinf(half_width(judge.UNKNOWN))
     assert half_width(judge.Change(1.0, 0.01, 20.0)) > 0.02
+
+
+def test_another_computers_heats_do_not_stand_for_this_ones():
+    """What another computer settled is measured here, too, where that is asked for, and no more than the least."""
+    one = campaign(RESNET)
+    machine = Machine({(RESNET, "new"): 0.5})
+    measured(one, machine)
+    assert one.next(LONG) is None
+    there = Campaign(one.analysis, one.rows, "old", ("new",), margin=0.02, computer="there")
+    heats = len(machine.heats)
+    while following := there.next(LONG):
+        seconds = {"old": (1.0,) * 5, "new": (1.5,) * 5}
+        there.analysis.add(Place("resnet18", "cpu", "inference"), Heat(str(machine.now), "there", "2", seconds))
+        there.took(Taken(following.item, 1.0, 0.5, 5, dict.fromkeys(following.releases, Session)))
+        machine.heats.append(following)
+    assert len(machine.heats) == heats + judge.LEAST_HEATS

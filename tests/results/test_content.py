@@ -223,7 +223,7 @@ def test_a_file_of_a_newer_format_is_not_called_damaged():
 ODD = [
     f'{{"benchmark": "b", "params": [], {field}}}'
     for field in ('"started_at": 5', '"started_at": "yesterday"', '"started_at": "2026-01-01T00:00:00"', '"marks": 5',
-                  '"computer": []', '"pair": {}', '"seconds": "long"')
+                  '"computer": []', '"heat": {}', '"turn_samples": "one"', '"left_out": 1', '"seconds": "long"')
 ]  # fmt: skip
 
 

@@ -138,7 +138,7 @@ class _Sweep:
         try:
             failures = compare.measure(
                 self.suite, runtimes, self.pattern, self.device, budget_seconds, compare.MARGIN, self._progress,
-                is_settling=self.seconds_left is not None,
+                is_settling=self.seconds_left is not None, is_on_this_computer=False,
             )  # fmt: skip
         except NotKept:
             raise

@@ -81,13 +81,12 @@ class Analysis:
             return None
         return fit.change(base, other, self._usual.get(kind(place)))
 
-    def count(self, place: Place, base: str, other: str) -> int:
-        """In how many heats the two were together."""
-        return sum(base in heat.seconds and other in heat.seconds for heat in self.heats.get(place, ()))
-
-    def heats_of(self, place: Place, release: str) -> int:
-        """In how many heats a release was."""
-        return sum(release in heat.seconds for heat in self.heats.get(place, ()))
+    def count(self, place: Place, base: str, other: str, computer: str | None = None) -> int:
+        """In how many heats the two were together; with `computer`, on that one."""
+        return sum(
+            base in heat.seconds and other in heat.seconds and computer in (None, heat.computer)
+            for heat in self.heats.get(place, ())
+        )
 
     def usual(self, place: Place) -> Usual | None:
         """What the variance of a release's value in a heat usually is, in places like this one."""

@@ -83,7 +83,8 @@ class Campaign:
     """The rows of some items, in an analysis that has what was measured before.
 
     `rows` has the passes that are asked about, by item. `most_together` says how many sessions of an item may be alive.
-    Not `is_settling`, it is over when each interval is narrow enough to read.
+    Not `is_settling`, it is over when each interval is narrow enough to read. With a `computer`, each row gets its least
+    heats on that one, whatever others have measured.
     """
 
     analysis: Analysis
@@ -93,6 +94,7 @@ class Campaign:
     margin: float
     most_together: Callable[[Item], int] = lambda item: 2
     is_settling: bool = True
+    computer: str | None = None
     verdicts: dict[Row, str] = field(default_factory=dict)
     changes: dict[Row, Change | None] = field(default_factory=dict)
     _left_out: set[tuple[Item, str]] = field(default_factory=set)
@@ -179,9 +181,10 @@ class Campaign:
     def _need(self, row: Row) -> tuple[int, float] | None:
         """In which stage a row is, and about how many more heats will end it; None where it needs none."""
         change = self.changes[row]
+        own = self.analysis.count(row.place, self.reference, row.other, self.computer)
+        if own < LEAST_HEATS:
+            return 0, LEAST_HEATS - own
         heats = self.analysis.count(row.place, self.reference, row.other)
-        if heats < LEAST_HEATS:
-            return 0, LEAST_HEATS - heats
         if change is None or heats >= MOST_HEATS:
             return None
         half = half_width(change)

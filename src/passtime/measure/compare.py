@@ -78,10 +78,12 @@ def measure(
     margin: float,
     progress: Console,
     is_settling: bool = True,
+    is_on_this_computer: bool = True,
 ) -> list[str]:
     """Takes heats of the releases, the first of which is the reference, within so much time; gives what failed.
 
-    Not `is_settling`, it ends once each row's interval is narrow enough to read. A release that does not start is left
+    Not `is_settling`, it ends once each row's interval is narrow enough to read. Not `is_on_this_computer`, what other
+    computers have measured is not measured again here. A release that does not start is left
     out and among what failed, unless it is the reference or the only other.
     """
     threads = cores.threads()
@@ -105,7 +107,8 @@ def measure(
                 f"nothing to measure matches {pattern.pattern or 'that'} on a device that these releases see"
             )
         _check_parity(suite.root, [*sides.values()], rows, progress)
-        return failures + _Heats(suite, sides, rows, margin, progress, is_settling).run(budget_seconds)
+        campaign = _campaign(suite, rows, [*sides], margin, is_settling, computer() if is_on_this_computer else None)
+        return failures + _Heats(suite, sides, campaign, progress).run(budget_seconds)
 
 
 def outlook(
@@ -126,7 +129,7 @@ def outlook(
     rows = {item: names for item in suite.cells if item.device in devices and (names := _asked(suite, item, pattern))}
     if not rows:
         raise PasstimeError(f"no benchmark of a device that is here matches {pattern.pattern or 'that'}")
-    return _campaign(suite, rows, [base.name, *(one.name for one in others)], MARGIN, is_settling)
+    return _campaign(suite, rows, [base.name, *(one.name for one in others)], MARGIN, is_settling, None)
 
 
 def reports(
@@ -221,10 +224,8 @@ class _Heats:
         self,
         suite: Suite,
         sides: Mapping[str, _Side],
-        rows: Mapping[Item, tuple[str, ...]],
-        margin: float,
+        campaign: Campaign,
         progress: Console,
-        is_settling: bool,
     ) -> None:
         self._suite = suite
         self._sides = sides
@@ -232,7 +233,7 @@ class _Heats:
         self._policy = sampling.policy_for_heats()
         self._here = computer()
         self._failures: list[str] = []
-        self.campaign = _campaign(suite, rows, [*sides], margin, is_settling)
+        self.campaign = campaign
 
     def run(self, budget_seconds: float) -> list[str]:
         """Measures until no row is open or the budget is spent; gives what failed, a line each.
@@ -298,7 +299,12 @@ class _Heats:
 
 
 def _campaign(
-    suite: Suite, rows: Mapping[Item, tuple[str, ...]], names: Sequence[str], margin: float, is_settling: bool
+    suite: Suite,
+    rows: Mapping[Item, tuple[str, ...]],
+    names: Sequence[str],
+    margin: float,
+    is_settling: bool,
+    here: str | None,
 ) -> Campaign:
     """A campaign that goes on from what is stored; the first name is the reference's."""
     everything = _stored(suite)
@@ -311,6 +317,7 @@ def _campaign(
         margin,
         lambda item: room.most_together(item, known.get(item), room.available_bytes()),
         is_settling,
+        here,
     )
 
 

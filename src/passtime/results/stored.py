@@ -17,7 +17,7 @@ from passtime.errors import PasstimeError
 from passtime.results import machine as machine_of_results
 from passtime.results import marks, store
 from passtime.results.content import Content
-from passtime.results.sessions import DOUBTS, IMPORTED, Cell, split
+from passtime.results.sessions import COMPUTER, DOUBTS, IMPORTED, Cell, split
 from passtime.timeline import manifest, repository
 from passtime.timeline.manifest import Release
 
@@ -136,7 +136,7 @@ def times(content: Content) -> dict[Place, Measured]:
                 value.value,
                 (stats["q_25"], stats["q_75"]) if stats.get("q_25") is not None else None,
                 _by_session(value.samples or (), lines),
-                tuple(doubts_of(lines)),
+                (*doubts_of(lines), *_mixture(lines)),
                 next((line[IMPORTED] for line in lines if IMPORTED in line), ""),
                 tuple(lines),
                 name,
@@ -159,6 +159,13 @@ def peaks(content: Content) -> dict[Item, float]:
 def _by_session(samples: Sequence[float], lines: Sequence[dict]) -> tuple[tuple[float, ...], ...]:
     """Each session's samples; all as one session's where no sessions were recorded."""
     return tuple(session for session in split(samples, lines or [{}]) if session)
+
+
+def _mixture(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What makes a time doubtful, and no change: heats are of one computer each."""
+    computers = len({line.get(COMPUTER) for line in lines})
+    if computers > 1:
+        yield f"its sessions are of {computers} computers, which may not be equally fast"
 
 
 def doubts_of(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:

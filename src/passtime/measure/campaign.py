@@ -83,8 +83,8 @@ class Campaign:
     """The rows of some items, in an analysis that has what was measured before.
 
     `rows` has the passes that are asked about, by item. `most_together` says how many sessions of an item may be alive.
-    Not `is_settling`, it is over when each interval is narrow enough to read. With a `computer`, each row gets its least
-    heats on that one, whatever others have measured.
+    Not `is_settling`, it is over when each interval is narrow enough to read. With a `computer`, each row gets its
+    least heats on that one, whatever others have measured.
     """
 
     analysis: Analysis

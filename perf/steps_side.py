@@ -80,7 +80,7 @@ def measure(workload, sampler, policy, rounds, seconds):
     Each turn starts with a pass of its own kind that is not timed, so that no pass is timed in another's wake.
     """
     joint_batch = sampler.batches(workload, "training", clock)
-    count, _ = sampler.warm_up(joint_batch, policy, clock)
+    count, *_ = sampler.warm_up(joint_batch, policy, clock)
     joint = {name: [] for name in ("forward", "backward", "total")}
     apart = {name: [] for name in APART}
 

@@ -120,4 +120,4 @@ def test_versions_are_set_by_hand():
     """A benchmark's version does not follow its source, so that refactoring orphans no history."""
     listing = io.StringIO()
     discovery.list_benchmarks(BENCHMARKS, listing)
-    assert {entry["version"] for entry in json.loads(listing.getvalue())} == {"1"}
+    assert {entry["version"] for entry in json.loads(listing.getvalue())} == {"2"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from verdict.test_report import BASE, reported, stored, time
+from verdict.test_report import BASE, SAME, reported, stored, time
 
 from passtime import cli
 from passtime.cli import formats
@@ -113,8 +113,11 @@ def test_the_sites_index_has_the_fields_of_the_page(site):
 
 
 def test_the_sites_releases_have_the_fields_of_the_page(site):
-    """Times, what parity found, and changes in turn; a time that cannot be is empty."""
-    check("The site: `data/MACHINE/releases/RELEASE.json`", *read(site.glob("*/releases/*.json")))
+    """Times, what parity found, and changes from heats; a time that cannot be is empty."""
+    noisy = {place: time(1.0, deviation=6.0, gpu_throttled=["heat"]) for place in BASE}
+    made = data._against(reported(stored("torch-1", noisy), stored("torch-2", SAME)))
+    files = read(site.glob("*/releases/*.json"))
+    check("The site: `data/MACHINE/releases/RELEASE.json`", *files, {"against": {"torch-1": made}})
 
 
 def test_the_sites_workloads_have_the_fields_of_the_page(site):
@@ -134,7 +137,7 @@ def test_a_sessions_line_has_the_fields_of_the_page():
     """What the results that git has say of a session beside what its worker says is on the page."""
     page = documented("`results/MACHINE/COMMIT-passtime.provenance.jsonl`")
     lines = [line for path in (ROOT / "results").glob("*/*.provenance.jsonl") for line in path.open(encoding="utf-8")]
-    keys = {key for line in lines for key in json.loads(line) if not key.startswith("provenance.")}
+    keys = {key for line in lines for key in json.loads(line) if not key.startswith(("provenance.", "policy."))}
     assert keys <= {name.removesuffix("[]") for name in page}
 
 

@@ -105,6 +105,17 @@ def test_results_are_taken(checkout):
     assert files(checkout).keys() == before.keys() | GOOD.keys() | {"results/m-2/machine.json"}
 
 
+def test_no_pack_is_no_good_night(checkout):
+    """A folder without packs, or that is not there, is one line and a failure."""
+    before = files(checkout)
+    for _ in range(2):
+        ended = unpack(checkout)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("unpack: there is no pack, */results.tar, in ")
+        assert files(checkout) == before
+        (checkout.parent / "packs").mkdir(exist_ok=True)
+
+
 def test_what_git_does_not_have_is_packed(tmp_path):
     """A machine packs its results and not what a run that was killed left beside them; what it packs is taken."""
     root = tmp_path / "checkout"

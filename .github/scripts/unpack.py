@@ -40,8 +40,11 @@ def main(arguments: list[str]) -> None:
     if len(arguments) != 1:
         sys.exit("unpack: name one folder of packs")
     (folder,) = arguments
+    packs = sorted(Path(folder).glob("*/results.tar"))
+    if not packs:
+        sys.exit(f"unpack: there is no pack, */results.tar, in {folder}: nothing was measured, or it lies elsewhere")
     try:
-        taken = take(sorted(Path(folder).glob("*/results.tar")), Path.cwd())
+        taken = take(packs, Path.cwd())
     except Refused as refused:
         sys.exit(f"unpack: nothing is taken: {refused}")
     print(f"{taken} files of results are taken")

@@ -77,7 +77,9 @@ def test_each_item_gets_its_least_heats_in_rounds():
     """Before any item has a second heat each has one, what is cheapest first, and workers are new in each round."""
     one, machine = campaign(VGG, DENSE), Machine({(VGG, "new"): 0.5, (DENSE, "new"): 0.5})
     measured(one, machine)
-    assert [following.item for following in machine.heats] == [DENSE, VGG] * judge.LEAST_HEATS
+    assert machine.heats[0].item == DENSE
+    for start in range(0, 2 * judge.LEAST_HEATS, 2):
+        assert {following.item for following in machine.heats[start : start + 2]} == {DENSE, VGG}
     assert [following.is_new_round for following in machine.heats] == [False, False, True, False, True, False]
     assert set(one.verdicts.values()) == {judge.SLOWER}
 
@@ -151,7 +153,7 @@ def test_no_row_is_measured_for_ever():
 @pytest.mark.parametrize(("within", "between", "more"), [(0.2, 0.002, True), (0.002, 0.1, False)])
 def test_turns_are_shared_out_by_what_varies(within, between, more):
     """Noisy samples in like processes make long heats, unlike processes many short ones."""
-    one, machine = campaign(RESNET, DENSE), Machine({}, within=within, between=between)
+    one, machine = campaign(DENSE), Machine({}, within=within, between=between)
     measured(one, machine, budget_seconds=120.0)
     assert (machine.turns[-1] > machine.turns[0]) == more
     assert all(LEAST_TURNS <= turns <= MOST_TURNS for turns in machine.turns)

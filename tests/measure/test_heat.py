@@ -19,6 +19,7 @@ from passtime.worker.driver import client
 from tests.worker.conftest import FakeWorker, nothing_survives  # noqa: F401  also of these workers nothing is left
 
 DENSE = Item("dense", "cpu", "training")
+RESNET = Item("resnet18", "cpu", "training")  # so long that it runs no untimed pass
 
 
 @pytest.fixture
@@ -80,15 +81,15 @@ def test_orders_are_fair(count):
 
 def test_a_disturbed_turn_is_left_out_for_all(workers):
     """A turn in which one session was stopped counts for none; the samples stay."""
-    found = take(workers(old={}, new={"dense": "stop"}))
+    found = take(workers(old={}, new={"resnet18": "stop"}), RESNET)
     assert found.left_out == (0,)
     assert found.marks == ()
     assert len(found.sessions["old"].samples["total"]) == 6
 
 
-def test_where_all_is_disturbed_all_counts_and_is_marked(workers, monkeypatch):
+def test_where_all_is_disturbed_all_counts_and_is_marked(workers):
     """Where most turns were disturbed the rest would tell too little: all count, and the sessions are marked."""
-    found = take(workers(old={}, new={"dense": "stop"}), turns=1)
+    found = take(workers(old={}, new={"resnet18": "stop"}), RESNET, turns=1)
     assert found.left_out == ()
     assert found.marks == (protocol.SUSPENDED,)
 

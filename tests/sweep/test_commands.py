@@ -103,7 +103,7 @@ def test_all_are_measured_with_the_newest_and_a_second_start_measures_nothing(pr
     assert len(found[0]) == judge.LEAST_HEATS
     assert "worse" in project.passtime("verdict", "fake-1.0", "fake-2.0", *DENSE, expect=3)
     again = sweep(project, "fake-1.0", "fake-2.0^..fake-3.0", *DENSE)
-    assert again == "Measured already: fake-2.0, fake-1.0\n"
+    assert again == "Measured already: fake-1.0, fake-2.0\n"
 
 
 def test_another_reference_can_be_chosen(project):

@@ -68,7 +68,7 @@ def test_what_can_be_seen_is_seen_as_often_as_said():
     estimates = math.log1p(detectable) + error * random.standard_normal(20_000)
     errors = error * np.sqrt(random.chisquare(freedom, 20_000) / freedom)
     seen = np.mean(estimates / errors > stats.t.ppf(1 - judge.of_one_look(0.05) / 2, freedom))
-    assert 0.75 < seen < 0.9
+    assert 0.72 < seen < 0.9
 
 
 def test_without_an_error_nothing_can_be_told():

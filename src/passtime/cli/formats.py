@@ -89,7 +89,6 @@ def content_of(report: Report) -> dict[str, Any]:
                 **_json_change(row.change),
                 "verdict": row.verdict,
                 "heats": row.heats,
-                "by_computer": {computer: _json_change(change) for computer, change in row.by_computer.items()},
                 "doubts": list(row.doubts),
             }
             for row in report.rows
@@ -223,9 +222,6 @@ def _notes(report: Report) -> Iterator[str]:
             f"{TOO_NOISY} ({_passes(wide)}): an end of the interval is {judge.TOO_WIDE:.0f} times the change away; "
             "`passtime measure` takes more heats, which narrow it"
         )
-    for row in report.rows:
-        for computer, change in row.by_computer.items():
-            yield f"{row.place}, computer {computer}: {shown(change)}"
     for one in report.explanations:
         layers = ", ".join(f"{layer.place.workload} {percent(layer.ratio)}" for layer in one.layers)
         where = "within" if one.is_within else "not within"

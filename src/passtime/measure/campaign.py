@@ -1,9 +1,9 @@
 """What is measured next, and when to stop: heats, where the time settles most.
 
 A row is a pass of an item in the reference and in one other release. In three stages: each row gets the least number of
-heats; then each gets an interval that is narrow enough to read; then each is settled, which is to be shown faster,
-slower or the same. Within a stage the items go round, what is cheapest first. What the looking costs is in the judge's
-error rates, so stopping early does not make a change likelier to be called.
+heats; then each that is open gets an interval that is narrow enough to read; then each is settled, which is to be shown
+faster, slower or the same. Within a stage the items go round, what is cheapest first. What the looking costs is in the
+judge's error rates, so stopping early does not make a change likelier to be called.
 """
 
 from __future__ import annotations
@@ -187,10 +187,12 @@ class Campaign:
         heats = self.analysis.count(row.place, self.reference, row.other)
         if change is None or heats >= MOST_HEATS:
             return None
+        if self.is_settling and self.verdicts[row] != judge.CANNOT_TELL:
+            return None
         half = half_width(change)
         if half > AIM:
             return 1, self._more(heats, half, AIM)
-        if not self.is_settling or self.verdicts[row] != judge.CANNOT_TELL:
+        if not self.is_settling:
             return None
         away = abs(math.log(change.ratio))
         target = max(away, math.log1p(self.margin) - away, _NARROWEST)

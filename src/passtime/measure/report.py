@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from passtime.amounts import percent
 from passtime.catalog import workloads
 from passtime.catalog.place import PASSES, Place
 from passtime.measure.analysis import Analysis
@@ -49,8 +50,7 @@ class Row:
     """A workload's pass in both releases: `doubts` are reasons to believe it less.
 
     `change` is from heats alone, so it may not be the times' ratio. It is None, and the verdict *not compared*, where
-    no chain of heats connects the releases. `heats` is in how many both were together. `by_computer` has the change by
-    each computer's own heats, where computers disagree.
+    no chain of heats connects the releases. `heats` is in how many both were together.
     """
 
     place: Place
@@ -60,7 +60,6 @@ class Row:
     verdict: str
     doubts: tuple[str, ...] = ()
     heats: int = 0
-    by_computer: Mapping[str, Change] = field(default_factory=dict)
 
     @property
     def is_model(self) -> bool:
@@ -191,8 +190,9 @@ def make(
         if place.device == "cpu" and verdict in (judge.FASTER, judge.SLOWER):
             doubts += filter(None, [_memory_doubt(one, two)])
         if by_computer:
-            doubts.append("computers of this kind do not agree on it, so it is given for each")
-        rows.append(Row(place, one, two, change, verdict, tuple(doubts), analysis.count(place, *names), by_computer))
+            each = ", ".join(f"{computer} {_shown(change)}" for computer, change in by_computer.items())
+            doubts.append(f"computers of this kind do not agree on it: {each}")
+        rows.append(Row(place, one, two, change, verdict, tuple(doubts), analysis.count(place, *names)))
     return Report(
         machine,
         *names,
@@ -226,6 +226,10 @@ def _doubts(name: str, time: Measured) -> Iterator[str]:
 
 def _of_heats(time: Measured) -> list[Mapping[str, Any]]:
     return [line for line in time.provenance if HEAT in line]
+
+
+def _shown(change: Change) -> str:
+    return f"{percent(change.ratio)} ({percent(change.low)} to {percent(change.high)})"
 
 
 def _memory_doubt(one: Measured, two: Measured) -> str | None:

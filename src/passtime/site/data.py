@@ -123,8 +123,6 @@ def _against(made: Report) -> dict[str, Any]:
             found = {**_change(row.change, row.verdict), "heats": row.heats}
             if row.doubts:
                 found["doubts"] = list(row.doubts)
-            if row.by_computer:
-                found["by_computer"] = {name: _change(change, "") for name, change in row.by_computer.items()}
             changes[row.place] = found
     means = {
         (device, kind, measured_pass): {**_change(change, verdict), "rows": rows}

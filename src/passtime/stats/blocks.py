@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from passtime.stats import moderated
 from passtime.stats.judge import Change
@@ -143,7 +143,7 @@ def disagreement(blocks: Sequence[tuple[str, Block]], base: str, other: str, usu
     weights = 1 / factors
     mean = np.average(logs, weights=weights)
     ratio = float(np.sum(weights * (logs - mean) ** 2)) / (len(fits) - 1) / variance
-    return float(f_distribution.sf(ratio, len(fits) - 1, freedom))
+    return float(fdtrc(len(fits) - 1, freedom, ratio))
 
 
 def _components(blocks: Sequence[Block]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from passtime.catalog.place import Place
 from passtime.results import heats as heats_of
 from passtime.results.heats import Heat
 from passtime.results.stored import Stored
-from passtime.stats import blocks, moderated
+from passtime.stats import blocks, judge, moderated
 from passtime.stats.blocks import Block, Fit
 from passtime.stats.judge import Change
 from passtime.stats.moderated import Usual
@@ -25,12 +26,12 @@ DISAGREEMENT = 0.001
 def block(heat: Heat) -> Block:
     """A heat's values, for `blocks.fit`: how far each release is from the others in it, as a logarithm.
 
-    The median over turns of a release's log seconds less the turn's mean over releases: what hits a turn as a whole is
-    in none of the values, and what hits one release in few turns in none of the medians. Of two releases, their
+    The median over turns of a release's log seconds less the turn's median over releases: what hits a turn as a whole
+    is in none of the values, and what hits one release in few turns in none of the medians. Of two releases, their
     difference is the median of the turns' log ratios.
     """
     logs = np.log(np.array([*heat.seconds.values()]))
-    values = np.median(logs - logs.mean(axis=0), axis=1)
+    values = np.median(logs - np.median(logs, axis=0), axis=1)
     return {release: float(value) for release, value in zip(heat.seconds, values, strict=True)}
 
 
@@ -75,11 +76,16 @@ class Analysis:
         self._learn_usual()
 
     def change(self, place: Place, base: str, other: str) -> Change | None:
-        """The change of a place's time from one release to another; None where no chain of heats connects them."""
+        """The change of a place's time from one release to another; None where no chain of heats connects them.
+
+        With fewer heats of either than a campaign looks at first, nobody knows how sure it is: its error is infinite.
+        """
         fit = self._fit(place)
         if fit is None or not fit.is_connected(base, other):
             return None
-        return fit.change(base, other, self._usual.get(kind(place)))
+        change = fit.change(base, other, self._usual.get(kind(place)))
+        fewest = min(sum(name in heat.seconds for heat in self.heats[place]) for name in (base, other))
+        return change if fewest >= judge.LEAST_HEATS else judge.Change(change.ratio, math.inf, 1.0)
 
     def count(self, place: Place, base: str, other: str, computer: str | None = None) -> int:
         """In how many heats the two were together; with `computer`, on that one."""

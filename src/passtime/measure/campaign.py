@@ -26,8 +26,8 @@ LEAST_HEATS, MOST_HEATS = judge.LEAST_HEATS, judge.MOST_HEATS
 AIM = 0.04
 
 # Of a heat. More turns tell nothing that a fresh process does not tell better, and a long heat is much to lose.
-LEAST_TURNS, USUAL_TURNS, MOST_TURNS = 4, 16, 40
-MOST_SECONDS = 60.0
+LEAST_TURNS, USUAL_TURNS, MOST_TURNS = 4, 24, 100
+MOST_SECONDS = 90.0
 
 # What a row that is nearly settled, or hardly ever will be, is measured towards.
 _NARROWEST = 0.004

@@ -29,6 +29,7 @@ from passtime.measure.report import Report
 from passtime.results import machine as machine_of_results
 from passtime.results import stored
 from passtime.results.parity import Record
+from passtime.results.sessions import HEAT
 from passtime.results.store import COMMIT_DIGITS
 from passtime.results.stored import Measured, Stored
 from passtime.results.tables import LAYERS, MODELS
@@ -163,12 +164,14 @@ def _machine(root: Path, name: str, measured: Sequence[Stored]) -> dict[str, Any
             "workloads": [name for name in (*MODELS, *LAYERS) if name in timed],
         }
     sources = {time.source for one in measured for time in one.times.values()}
-    return {"name": name, "imported": "" not in sources, "devices": devices}
+    heats = {line[HEAT] for one in measured for time in one.times.values() for line in time.provenance if HEAT in line}
+    return {"name": name, "imported": "" not in sources, "heats": len(heats), "devices": devices}
 
 
-def _by_interest(machine: Mapping[str, Any]) -> tuple[bool, int]:
-    """The page opens with the first: one that was measured here, with the longest history."""
-    return machine["imported"], -max(len(device["releases"]) for device in machine["devices"].values())
+def _by_interest(machine: Mapping[str, Any]) -> tuple[bool, int, int]:
+    """The page opens with the first: one that was measured here, with the most heats, then the longest history."""
+    longest = max(len(device["releases"]) for device in machine["devices"].values())
+    return machine["imported"], -machine["heats"], -longest
 
 
 def _nested(rows: Mapping[_Key, Any]) -> dict:

@@ -103,6 +103,17 @@ class Broken:
 class Failing:
     def time_raise(self):
         raise ValueError("not today")
+
+    def track_nothing(self):
+        return None
+
+    def track_array(self):
+        import numpy
+        return numpy.int64(3)
+
+    def track_number(self):
+        import numpy
+        return numpy.float64(3.5)
 """
 
 ORDINARY = ("-b", "^ordinary")
@@ -230,6 +241,9 @@ def test_a_failure_is_one_line_with_its_cause(tmp_path):
         for name in ("Broken.time_it", "Broken.track_it"):
             assert f"ordinary.{name}: its setup_cache failed: ValueError: no such data" in printed
         assert "ordinary.Failing.time_raise: ValueError: not today" in printed
+        assert "ordinary.Failing.track_nothing: its method returned None: return a number" in printed
+        assert "ordinary.Failing.track_array: its method returned a int64: return a number of Python's own" in printed
+        assert values(project, "fake-1.0")["ordinary.Failing.track_number"] == [3.5]
         assert "Traceback" not in printed
         assert values(project, "fake-1.0")["ordinary.Imports.time_import"][0] > 0
 

@@ -7,6 +7,7 @@ with one combination of its parameters) is the unit of all four.
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -278,6 +279,10 @@ def _shown(benchmark: dict, cell: Cell, measured: BenchmarkResult) -> str:
 def _reason(failed: BenchmarkResult) -> str:
     """The last line that the benchmark process wrote, which of a trace-back is the error."""
     lines = [line.strip() for line in failed.stderr.splitlines() if line.strip()]
+    if not failed.errcode:
+        return "its method returned None: return a number, or NaN where there is none"
+    if lines and (found := re.fullmatch(r"TypeError: Object of type (\w+) is not JSON serializable", lines[-1])):
+        return f"its method returned a {found[1]}: return a number of Python's own, as by int() or float()"
     if not lines:
         return f"the benchmark ended with exit status {failed.errcode} and said nothing"
     return plain(lines[-1]).removeprefix("passtime.errors.PasstimeError: ").removeprefix("asv: ")

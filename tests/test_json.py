@@ -116,7 +116,8 @@ def test_the_sites_releases_have_the_fields_of_the_page(site):
     """Times, what parity found, and changes from heats; a time that cannot be is empty."""
     noisy = {place: time(1.0, deviation=6.0, gpu_throttled=["heat"]) for place in BASE}
     made = data._against(reported(stored("torch-1", noisy), stored("torch-2", SAME)))
-    files = read(site.glob("*/releases/*.json"))
+    read_in_full = data._against(reported(stored("torch-1", BASE), stored("torch-2", SAME)))
+    files = [*read(site.glob("*/releases/*.json")), {"against": {"torch-1": read_in_full}}]
     check("The site: `data/MACHINE/releases/RELEASE.json`", *files, {"against": {"torch-1": made}})
 
 

@@ -33,10 +33,7 @@ def main() -> None:
     print(json.dumps({"framework": "fake", "version": "1.0", "devices": ["cpu"]}), file=replies, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        if request["request"] in ("step", "close"):
-            print(json.dumps(held(request)), file=replies, flush=True)
-            continue
-        workload = request["workload"]
+        workload = request.get("workload", request["request"])
         note(workload)
         print("and in its sessions", flush=True)
         if workload == "vgg11":
@@ -53,19 +50,9 @@ def main() -> None:
         print(json.dumps({**document(request), "observed": observed}), file=replies, flush=True)
 
 
-def held(request: dict) -> dict:
-    """The answer to a step, or to the close, of the session that is held."""
-    note(request["request"])
-    if request["request"] == "close":
-        return {"reply": {"reply": "closed", "peak_bytes": 5}, "observed": {"malloc": ""}}
-    if request["samples"] == 13:
-        return {"error": {"reply": "error", "kind": "failed", "message": "13 brings bad luck"}}
-    return {"reply": {"reply": "stepped", "elapsed_seconds.total": [3.0] * request["samples"]}, "observed": {}}
-
-
 def reading(request: dict) -> dict:
     counters = {"cpu_seconds": 0.0, "preemptions": 0, "waits": 0}
-    return {"monotonic_seconds": time.monotonic(), "files": ["" for _ in request["observe"]], **counters}
+    return {"monotonic_seconds": time.monotonic(), "files": ["" for _ in request.get("observe", ())], **counters}
 
 
 def stop() -> None:
@@ -77,10 +64,16 @@ def stop() -> None:
 
 
 def document(request: dict) -> dict:
-    if request["workload"] == "vgg16":
+    if request.get("workload") == "vgg16":
         return {"error": {"reply": "error", "kind": "unavailable", "message": "fake 1.0 has no vgg16"}}
     if request["request"] == "open":
-        return {"reply": {"reply": "opened", "step_seconds": 3.0, "process_id": os.getpid(), "passes_per_sample": 1}}
+        return {"reply": {"reply": "opened", "passes_per_sample": 1, "step_seconds": 3.0, "process_id": os.getpid()}}
+    if request["request"] == "step":
+        if request["samples"] == 0:
+            os.kill(os.getpid(), 9)
+        return {"reply": {"reply": "stepped", "elapsed_seconds.total": [3.0] * request["samples"]}}
+    if request["request"] == "close":
+        return {"reply": {"reply": "closed", "peak_bytes": 1}}
     if request["request"] == "parity":
         return {"replies": {"parity total": {"reply": "parity", "pass": "total"}}}
     if request["pass"] == "inference":

@@ -21,7 +21,7 @@ from passtime.timeline import manifest
 from passtime.worker import adapters, protocol
 from passtime.worker.driver import client, start
 from passtime.worker.driver.idle import Meter
-from passtime.worker.inside import sampler
+from passtime.worker.inside import resident, sampler
 
 from .conftest import await_end, children_of, request_of
 
@@ -125,9 +125,21 @@ def test_samples_are_taken_as_in_python(place, session, script):
     counts = (samples.passes_per_sample, samples.warmup_passes, samples.passes)
     assert (theirs.pop("count"), theirs.pop("warmup"), theirs.pop("passes")) == counts
     assert samples.passes_per_sample > 1
+    del theirs["settled"], theirs["settled_seconds"]
     assert theirs.keys() == samples.elapsed_seconds.keys()
     for name, seconds in samples.elapsed_seconds.items():
         assert theirs[name] == pytest.approx(seconds, rel=1e-12)
+
+
+@pytest.mark.parametrize("session", ["training", "inference"])
+@pytest.mark.parametrize("script", ["steady", "slow"])
+def test_a_held_session_warms_up_as_in_python(place, session, script):
+    """Where no samples follow at once, batches are doubled after warm-up until one is long enough."""
+    scripted = Scripted([float(line) for line in (place / f"durations.{script}").read_text().split()])
+    held = sampler.Held(scripted, session, sampling.policy(), lambda: scripted.now)
+    theirs = json.loads((place / f"samples.{session}.{script}").read_text())
+    assert theirs["settled"] == [held.samples.passes_per_sample, held.samples.warmup_passes]
+    assert theirs["settled_seconds"] == pytest.approx(held.step_seconds, rel=1e-12)
 
 
 def test_models_are_those_of_the_workloads():
@@ -255,11 +267,10 @@ def test_a_pass_that_fails_is_an_error_of_its_session(start_fake, mishap, kind, 
     """An exception, memory that is out and a process that ends are one line each, twice in a row."""
     worker = start_fake(mishap)
     for _ in range(2):
-        for asked in (lambda: ask(worker, "total", "dense"), lambda: hold(worker)):
-            with pytest.raises(client.WorkerError, match=message) as raised:
-                asked()
-            assert raised.value.kind == kind
-            assert "\n" not in str(raised.value)
+        with pytest.raises(client.WorkerError, match=message) as raised:
+            ask(worker, "total", "dense")
+        assert raised.value.kind == kind
+        assert "\n" not in str(raised.value)
 
 
 def test_what_the_worker_cannot_do_is_said(start_fake):
@@ -270,6 +281,140 @@ def test_what_the_worker_cannot_do_is_said(start_fake):
     assert raised.value.kind == "unavailable"
     with pytest.raises(client.WorkerError, match="Julia was started with 2 threads, the request wants 1"):
         client.ask(worker.address, request_of("sample", "total", "dense", samples=1, threads=1))
+
+
+@pytest.fixture(scope="module")
+def mishap(tmp_path_factory):
+    """The file that has passes fail in `process`, where it is there."""
+    return tmp_path_factory.mktemp("mishap") / "mishap"
+
+
+@pytest.fixture(scope="module")
+def process(any_julia, mishap):
+    """Julia with the fake Flux, without a worker around it."""
+    path = [str(Path(__file__).with_name("fake_flux")), "@stdlib"]
+    variables = {"JULIA_LOAD_PATH": ":".join(path), "JULIA_DEPOT_PATH": str(mishap.parent), FAKE: str(mishap)}
+    variables.update(dict.fromkeys(frameworks.get("flux").thread_variables, str(THREADS)))
+    command = ["env", *(f"{name}={value}" for name, value in variables.items()), str(any_julia), "--startup-file=no"]
+    process = resident.Resident([*command, str(WORKER / "main.jl")])
+    yield process
+    process.close()
+
+
+def held(process, measured_pass="total", **fields):
+    fields = {"samples": None, "threads": THREADS, "observe": ["/proc/stat", "/nowhere"], **fields}
+    return process.hold(request_of("open", measured_pass, "dense", **fields), lambda: None)
+
+
+def answered(turn, request=None, **fields):
+    """The document of what was asked, or of this request."""
+    if request:
+        turn.ask({"request": request, "protocol": 2, **fields})
+    while turn.read():
+        pass
+    return turn.document()
+
+
+def data_bytes(process_id):
+    """The data that a process has in memory."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) * 1024
+
+
+@pytest.mark.parametrize(("session", "whole"), [("training", "total"), ("inference", "inference")])
+def test_a_held_session_is_opened_stepped_and_closed(process, session, whole):
+    """It tells how long a step is, takes the samples that are asked for, and at its end what explains them."""
+    turn = held(process, whole)
+    opened = answered(turn)["reply"]
+    assert (opened["reply"], opened["workload"], opened["device"]) == ("opened", "dense", "cpu")
+    assert opened["passes_per_sample"] >= 1
+    assert opened["step_seconds"] > 0
+    assert Path(f"/proc/{opened['process_id']}/exe").resolve().name.startswith("julia")
+    ends = []
+    for samples, untimed_passes in ((3, 0), (1, 2)):
+        document = answered(turn, "step", samples=samples, untimed_passes=untimed_passes)
+        stepped, (first, last) = document["reply"], document["observed"]["readings"]
+        assert stepped.pop("reply") == "stepped"
+        assert stepped.keys() == {f"elapsed_seconds.{name}" for name in protocol.SESSIONS[session]}
+        assert all(len(seconds) == samples and min(seconds) > 0 for seconds in stepped.values())
+        spent_seconds = sum(stepped[f"elapsed_seconds.{whole}"]) * opened["passes_per_sample"]
+        assert spent_seconds < last["monotonic_seconds"] - first["monotonic_seconds"]
+        assert first["files"][0].startswith("cpu ")
+        assert first["files"][1] == ""
+        ends += [first["monotonic_seconds"], last["monotonic_seconds"]]
+    assert ends == sorted(ends)
+    document = answered(turn, "close")
+    closed, sample = document["reply"], at_once(process, whole)[f"sample {whole}"]
+    assert closed["peak_bytes"] > 0
+    assert document["observed"]["malloc"].startswith("libc")
+    assert closed["provenance.warmup_passes"] >= opened["passes_per_sample"]
+    assert provenance_of(closed) == provenance_of(sample)
+    assert closed["provenance.parameters"] == PARAMETERS["dense"]
+
+
+def provenance_of(reply):
+    return {name for name in reply if name.startswith("provenance.")}
+
+
+def at_once(process, measured_pass, **fields):
+    """The replies of a session that is run at once, in the same process."""
+    fields = {"samples": 2, "threads": THREADS, **fields}
+    return answered(process.session(request_of("sample", measured_pass, "dense", **fields), lambda: None))["replies"]
+
+
+def test_a_held_session_splits_its_steps(process):
+    """Forward and backward of the same steps make the total, of each sample."""
+    turn = held(process)
+    answered(turn)
+    stepped = answered(turn, "step", samples=2, untimed_passes=1)["reply"]
+    answered(turn, "close")
+    parts = zip(*(stepped[f"elapsed_seconds.{name}"] for name in ("forward", "backward", "total")), strict=True)
+    for forward, backward, total in parts:
+        assert forward + backward == pytest.approx(total)
+
+
+def test_a_held_session_is_held_alone(process):
+    """What is asked out of turn is refused, and disturbs neither the session nor the process."""
+    for request in ("step", "close"):
+        turn = process.session({"request": request, "protocol": 2, "samples": 1, "untimed_passes": 0}, lambda: None)
+        assert answered(turn)["error"]["kind"] == "bad_request"
+    turn = held(process)
+    answered(turn)
+    for request in ("sample", "memory", "parity", "open"):
+        document = answered(turn, **request_of(request, "total", threads=THREADS))
+        assert document["error"]["kind"] == "bad_request"
+        assert "a session is held" in document["error"]["message"]
+    assert answered(turn, "step", samples=1, untimed_passes=0)["reply"]["reply"] == "stepped"
+    assert answered(turn, "close")["reply"]["reply"] == "closed"
+    assert answered(turn, "step", samples=1, untimed_passes=0)["error"]["kind"] == "bad_request"
+
+
+def test_a_held_session_ends_with_an_error(process, mishap):
+    """A pass that fails in a step ends the session, as does what cannot be opened; the process goes on."""
+    turn = held(process)
+    process_id = answered(turn)["reply"]["process_id"]
+    mishap.touch()
+    failed = answered(turn, "step", samples=1, untimed_passes=0)
+    assert (failed["error"]["kind"], failed["error"]["message"]) == ("failed", "ErrorException: the fake layer")
+    mishap.unlink()
+    assert answered(turn, "step", samples=1, untimed_passes=0)["error"]["kind"] == "bad_request"
+    assert answered(held(process, device="gpu"))["error"]["kind"] == "unavailable"
+    turn = held(process)
+    assert answered(turn)["reply"]["process_id"] == process_id
+    answered(turn, "close")
+
+
+def test_a_held_session_leaves_nothing(process):
+    """Its workload is freed when it is closed, and its peak holds what it had; also the process's memory is let go."""
+    large = {"input_shape": [20_000, 1024], "samples": 1}
+    turn = held(process, **large)
+    process_id = answered(turn)["reply"]["process_id"]
+    while_open = data_bytes(process_id)
+    answered(turn, "step", samples=1, untimed_passes=0)
+    input_bytes = 20_000 * 1024 * 4
+    assert answered(turn, "close")["reply"]["peak_bytes"] > input_bytes
+    assert at_once(process, "inference")
+    assert data_bytes(process_id) < while_open - 0.9 * input_bytes
 
 
 @pytest.fixture(scope="module", params=RELEASES)

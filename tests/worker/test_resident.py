@@ -13,7 +13,7 @@ import pytest
 from passtime.errors import PasstimeError
 from passtime.worker import protocol
 from passtime.worker.driver import client, supervisor
-from passtime.worker.inside import launch
+from passtime.worker.inside import launch, resident
 
 from .conftest import await_end, children_of, request_of
 
@@ -67,46 +67,6 @@ def test_one_process_does_all_sessions(start, tmp_path):
     assert ask(worker, "inference")["elapsed_seconds"] == [0.5]
     assert ask(worker, "total", "resnet18", "parity", folder="/", role="reference")["reply"] == "parity"
     assert noted(tmp_path) == ["start", "dense", "dense", "resnet18"]
-
-
-def hold(worker, workload="dense"):
-    return client.Session(worker.address, request_of("open", "total", workload))
-
-
-def test_a_session_is_held_by_the_process(start, tmp_path):
-    """Its steps and its close are asked of the process, which then runs the next session."""
-    worker = start()
-    with hold(worker) as session:
-        assert session.step(2, 1)["elapsed_seconds.total"] == [3.0, 3.0]
-        closed = session.close()
-    assert closed["peak_bytes"] == 5
-    assert closed["provenance.affinity_cpus"] == len(os.sched_getaffinity(0))
-    assert ask(worker, "inference")["elapsed_seconds"] == [0.5]
-    assert noted(tmp_path) == ["start", "dense", "step", "close", "dense"]
-
-
-def test_a_step_that_fails_ends_the_session_and_not_the_process(start, tmp_path):
-    """After an error there is no session, and the same process runs the next."""
-    worker = start()
-    with hold(worker) as session:
-        with pytest.raises(client.WorkerError, match="13 brings bad luck"):
-            session.step(13, 0)
-        with pytest.raises(client.WorkerError, match="holds no session"):
-            session.step(1, 0)
-    assert ask(worker, "inference")["elapsed_seconds"] == [0.5]
-    assert noted(tmp_path) == ["start", "dense", "step", "dense"]
-
-
-def test_a_held_session_that_nobody_wants_costs_the_process(start, tmp_path):
-    """A client that hangs up ends the process, since a session cannot be stopped inside it."""
-    worker = start()
-    with hold(worker) as session:
-        number = session.opened["process_id"]
-        with pytest.raises(client.WorkerError, match="can hold one alone"):
-            hold(worker)
-    await_end(number)
-    assert ask(worker, "inference")["elapsed_seconds"] == [0.5]
-    assert noted(tmp_path) == ["start", "dense", "start", "dense"]
 
 
 def test_its_sessions_tell_what_they_were_measured_under(start):
@@ -205,3 +165,75 @@ def test_a_program_that_is_not_there_is_one_line(start):
     """A command that cannot be started is named."""
     with pytest.raises(PasstimeError, match="nowhere/julia cannot be started: No such file or directory"):
         start(None, "/nowhere/julia")
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """Sessions of the program, without a worker around it."""
+    monkeypatch.setenv("PASSTIME_FAKE_PASSES", str(tmp_path / "passes"))
+    source = resident.Resident([sys.executable, str(PROGRAM)])
+    yield source
+    source.close()
+
+
+def held(source, workload="dense"):
+    return source.hold(request_of("open", "total", workload), lambda: None)
+
+
+def answered(turn, **request):
+    """The document of what was asked, or of this request."""
+    if request:
+        turn.ask(request)
+    while turn.read():
+        pass
+    return turn.document()
+
+
+def test_a_session_is_held_by_the_process(source, tmp_path):
+    """A session is opened, stepped and closed on one object; then it is done with, and the process serves others."""
+    session = held(source)
+    opened = answered(session)["reply"]
+    assert opened["reply"] == "opened"
+    for samples in (2, 1):
+        stepped = answered(session, request="step", samples=samples)["reply"]
+        assert stepped["elapsed_seconds.total"] == [3.0] * samples
+    assert answered(session, request="close")["reply"]["reply"] == "closed"
+    session.kill()
+    replies = answered(source.session(request_of("sample", "total"), lambda: None))["replies"]
+    assert replies["sample total"]["elapsed_seconds"] == [3.0]
+    again = held(source)
+    assert answered(again)["reply"] == opened
+    assert noted(tmp_path) == ["start", "dense", "step", "step", "close", "dense", "dense"]
+
+
+def test_an_error_ends_a_held_session(source):
+    """A session that could not be opened costs the process nothing."""
+    session = held(source)
+    opened = answered(session)["reply"]
+    answered(session, request="close")
+    failed = held(source, "vgg16")
+    assert answered(failed)["error"]["kind"] == "unavailable"
+    failed.kill()
+    assert answered(held(source))["reply"]["process_id"] == opened["process_id"]
+
+
+@pytest.mark.parametrize("is_waiting", [True, False])
+def test_a_held_session_that_is_not_wanted_costs_the_process(source, tmp_path, is_waiting):
+    """Between two steps as in the middle of one, the process is killed, and the next session has another."""
+    session = held(source)
+    process = answered(session)["reply"]["process_id"]
+    if not is_waiting:
+        session.ask({"request": "step", "samples": 1})
+    session.kill()
+    await_end(process)
+    assert answered(held(source))["reply"]["process_id"] != process
+
+
+def test_a_process_that_dies_in_a_held_session_is_one_line(source):
+    """Its death is the error of what was asked, also where it was dead before that; the next session has another."""
+    for end in (lambda _: None, lambda process: os.kill(process, signal.SIGKILL)):
+        session = held(source)
+        end(answered(session)["reply"]["process_id"])
+        with pytest.raises(protocol.Failure, match="died of SIGKILL"):
+            answered(session, request="step", samples=0)
+        session.kill()

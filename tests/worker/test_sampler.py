@@ -152,6 +152,10 @@ def test_warm_up_ends_with_its_time():
     assert sampled(warmup_seconds=0.1).warmup_passes == 1
 
 
+# As few samples as may be, in little time.
+FEW = {**sampling.policy(), "minimum_samples": 2, "minimum_long_samples": 2, "maximum_seconds": 0.25}
+
+
 class Slow:
     """Passes of 1 ms, of which the first ones take as long as is scripted, in seconds."""
 
@@ -176,7 +180,7 @@ class Slow:
 
 
 @pytest.mark.parametrize("first_seconds", [(4.0,), (30.0,), (0.5, 4.0), (2.0, 1.5, 2.5), (4.0, 4.0), (0.01,) * 10])
-@pytest.mark.parametrize("policy", [sampling.POLICY, sampling.policy_for_heats()], ids=["run", "heats"])
+@pytest.mark.parametrize("policy", [sampling.POLICY, FEW], ids=["run", "few"])
 def test_slow_first_passes_do_not_fix_the_batch(first_seconds, policy):
     """However long the first passes take, a short layer's samples are batches of passes at its own speed."""
     workload = Slow(*first_seconds)
@@ -191,7 +195,7 @@ def test_slow_first_passes_do_not_fix_the_batch(first_seconds, policy):
 def test_a_long_workload_takes_no_pass_more():
     """Where the first pass outlasts the warm-up's time and so do the others, the second one is a sample."""
     workload = Slow(seconds=4.0)
-    samples = sampler.sample(workload, "inference", sampling.policy_for_heats(), lambda: workload.now)
+    samples = sampler.sample(workload, "inference", FEW, lambda: workload.now)
     assert (samples.warmup_passes, samples.passes, samples.passes_per_sample) == (1, 3, 1)
 
 

@@ -28,7 +28,8 @@ Block = Mapping[str, float]
 # A residual counts in full up to so many usual standard deviations. Source: P. J. Huber, Robust estimation of a
 # location parameter, Annals of Mathematical Statistics 35, 1964.
 HUBER_DEVIATIONS = 3.0
-_ITERATIONS = 8
+# A value far out is let go of slowly.
+_ITERATIONS = 100
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,13 @@ def fit(blocks: Sequence[Block], usual: Usual | None = None) -> Fit:
             held = np.clip(left, -most, most)
             if np.array_equal(held, left):
                 break
+            before = effects
             # Pseudo-values: a residual beyond the limit is pulled back to it.
             moved = values - left + held
             effects, beyond = residuals(moved)
             left = values - (moved - beyond)
+            if np.allclose(effects, before, rtol=0, atol=1e-7):
+                break
         held = np.clip(left, -most, most)
         kept = max(float(np.mean(held == left)), 0.5)
         left = held

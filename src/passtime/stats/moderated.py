@@ -20,6 +20,8 @@ SMALLEST_VARIANCE = 1e-10
 # What is usual is worth this many degrees of freedom at the most: rows are never as alike as a few of them look.
 MOST_FREEDOM = 20.0
 
+MOST_TYPICAL = 10.0
+
 
 @dataclass(frozen=True)
 class Usual:
@@ -32,15 +34,16 @@ class Usual:
 def usual(variances: Sequence[tuple[float, float]]) -> Usual | None:
     """What is usual among rows, each with its variance and that variance's degrees of freedom.
 
-    None where fewer than two rows have any. The variance is the rows' mean, by freedom. Smyth's own, of the logarithms'
-    mean, is that of a typical row: too small where few rows vary much, so that chance looks like a change there. The
-    degrees of freedom are by the method of moments of his section 6.2.
+    None where fewer than two rows have any. The variance is the rows' mean, by freedom, where none counts as more than
+    `MOST_TYPICAL` times the median row: one heat that something ran beside would else make all rows unsure. Smyth's
+    own, of the logarithms' mean, is that of a typical row: too small where few rows vary much, so that chance looks like
+    a change there. The degrees of freedom are by the method of moments of his section 6.2.
     """
     known = [(max(variance, SMALLEST_VARIANCE), freedom) for variance, freedom in variances if freedom > 0]
     if len(known) < 2:
         return None
     found, freedoms = np.array(known).T
-    mean = float(np.average(found, weights=freedoms))
+    mean = float(np.average(np.minimum(found, MOST_TYPICAL * np.median(found)), weights=freedoms))
     centred = np.log(found) - digamma(freedoms / 2) + np.log(freedoms / 2)
     beyond_chance = float(np.var(centred, ddof=1) - np.mean(polygamma(1, freedoms / 2)))
     freedom = math.inf if beyond_chance <= 0 else 2 * _inverse_trigamma(beyond_chance)

@@ -1,5 +1,6 @@
 # Just enough of Flux for one dense layer, so that the worker's sessions are tested where only Julia is.
-# What the layer is to do instead of its work is in PASSTIME_FAKE_FLUX: throw, exhaust, exit.
+# What the layer is to do instead of its work is in PASSTIME_FAKE_FLUX: throw, exhaust, exit; or to throw from when a file
+# is there, whose path it is.
 
 module Flux
 
@@ -35,7 +36,7 @@ const CALLED = Ref{Any}()
 
 function (layer::Dense)(input)
     mishap = get(ENV, "PASSTIME_FAKE_FLUX", "")
-    mishap == "throw" && error("the fake layer\nfails")
+    (mishap == "throw" || isfile(mishap)) && error("the fake layer\nfails")
     mishap == "exhaust" && throw(OutOfMemoryError())
     mishap == "exit" && exit(3)
     CALLED[] = (layer, input)

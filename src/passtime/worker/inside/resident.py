@@ -5,8 +5,11 @@ over two pipes. The resident's standard input brings requests, one a line, as do
 resident's. Its last argument is the number of a descriptor, to which it writes one JSON object a line: first, once the
 framework is loaded, `{"framework": ..., "version": ..., "devices": [...]}`; then, for each request, the session's
 document, as `session.py` has it. The document's `observed`, with readings as `watch.py` takes them, may be left out.
-To a request `open`, and to each `step` and the `close` that follow it, the document is `{"reply": ..., "observed":
-...}` or `{"error": ...}`, as of a session that `session.py` holds. What the process prints is the worker's log.
+What the process prints is the worker's log.
+
+A session that is held is asked more than once: `open`, then `step` as often as it takes, then `close`. The document of
+each has one `reply`. An error in one of them ends the session. Between them the process takes no other request, and
+uses no CPU: others have their turns.
 
 A session cannot be stopped inside the process, so one that is not wanted any more costs the process: it is killed, and
 the next session starts another.
@@ -20,7 +23,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, Tuple
 
 from passtime.worker import protocol
 from passtime.worker.inside.child import PR_SET_PDEATHSIG, cause_of_death
@@ -29,7 +32,7 @@ from passtime.worker.inside.child import PR_SET_PDEATHSIG, cause_of_death
 class Resident:
     """Sessions of the process that `command` starts; see `server.serve` for what they are."""
 
-    # Its one process has one session.
+    # One session at a time can be held: there is one process.
     holds_one = True
 
     def __init__(self, command: List[str]) -> None:
@@ -51,19 +54,24 @@ class Resident:
     def session(self, request: dict, close_inherited: Callable[[], None]) -> "Turn":
         return self._turn([protocol.encode(request)])
 
-    def hold(self, request: dict, close_inherited: Callable[[], None]) -> "HeldTurn":
-        return HeldTurn(self._turn([protocol.encode(request)]))
+    def hold(self, request: dict, close_inherited: Callable[[], None]) -> "Held":
+        process, introductions = self._running_process()
+        return Held(process, request, introductions)
 
     def close(self) -> None:
         if self._process is not None:
             self._process.kill()
 
     def _turn(self, requests: List[bytes]) -> "Turn":
-        if self._process is None or self._process.is_gone():
-            self._process = _Process(self._command)
-            # What it says of itself when it has loaded comes before the document that is waited for.
-            return Turn(self._process, requests, 1 + len(requests))
-        return Turn(self._process, requests, len(requests))
+        process, introductions = self._running_process()
+        return Turn(process, requests, introductions + len(requests))
+
+    def _running_process(self) -> Tuple["_Process", int]:
+        """The process, and how many lines it writes before it answers: a new one says first what it has loaded."""
+        if self._process is not None and not self._process.is_gone():
+            return self._process, 0
+        self._process = _Process(self._command)
+        return self._process, 1
 
 
 class Turn:
@@ -75,10 +83,6 @@ class Turn:
         self._written = b""
         for request in requests:
             process.ask(request)
-
-    def another(self, request: dict) -> "Turn":
-        """A further request to the same process, which may have ended."""
-        return Turn(self._process, [protocol.encode(request)], 1)
 
     def fileno(self) -> int:
         return self._process.replies
@@ -107,36 +111,32 @@ class Turn:
         self._process.kill()
 
 
-class HeldTurn:
-    """A session that is held: the resident process is asked turn by turn; a selector takes it as `Turn`."""
+class Held(Turn):
+    """A session that the resident process holds; made with the request that opens it, then asked for more.
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
+    After each request, `read` says when the document is there. An error ends the session as `close` does.
+    """
+
+    def __init__(self, process: "_Process", request: dict, introductions: int) -> None:
+        super().__init__(process, [protocol.encode(request)], introductions + 1)
+        self._asked = request["request"]
         self._is_over = False
 
     def ask(self, request: dict) -> None:
-        self._turn = self._turn.another(request)
-
-    def fileno(self) -> int:
-        return self._turn.fileno()
-
-    def read(self) -> bool:
-        return self._turn.read()
+        """Writes a request, once the document of the one before it was taken."""
+        self._awaited, self._written = 1, b""
+        self._asked = request["request"]
+        self._process.ask(protocol.encode(request))
 
     def document(self) -> dict:
-        """The answer to what was asked last. Raises Failure as `Turn.document`. An error ends the session."""
-        try:
-            document = self._turn.document()
-        except protocol.Failure:
-            self._is_over = True
-            raise
-        self._is_over = "error" in document or document.get("reply", {}).get("reply") == "closed"
+        document = super().document()
+        self._is_over = self._asked in (("open", "step", "close") if "error" in document else ("close",))
         return document
 
     def kill(self) -> None:
-        """Ends the process, unless the session is over and it waits for the next."""
+        """Ends the process if the session is still open; later it may be in another session."""
         if not self._is_over:
-            self._turn.kill()
+            super().kill()
 
 
 class _Process:

@@ -50,16 +50,8 @@ function serve(documents)
     send(document) = (println(documents, Json.write_value(document)); flush(documents))
     devices = GPU === nothing ? ["cpu"] : ["cpu", "gpu"]
     send(Dict("framework" => "flux", "version" => VERSION_OF_FLUX, "devices" => devices))
-    next_request() = eof(stdin) ? nothing : Json.parse_flat(readline(stdin))
-    while (request = next_request()) !== nothing
-        if request["request"] == "open"
-            hold_session(request, send, next_request)
-        elseif request["request"] in ("step", "close")
-            message = "$(request["request"]): no session is held"
-            send(Dict("error" => error_reply("bad_request", message)))
-        else
-            send(run_session(request))
-        end
+    for line in eachline(stdin)
+        send(answer(Json.parse_flat(line)))
     end
 end
 

@@ -47,52 +47,6 @@ function sample(workload, session::String, policy::AbstractDict, clock, observe 
     return Samples(count, warmup_passes, elapsed_seconds)
 end
 
-"""A session that is warm and takes its samples when it is asked to; `step_seconds` is one whole pass of its last batch."""
-mutable struct Held
-    batch::Function
-    passes_per_sample::Int
-    warmup_passes::Int
-    step_seconds::Float64
-    elapsed_seconds::Dict{String,Vector{Float64}}
-end
-
-Held(workload, session::String, policy::AbstractDict, clock) = begin
-    batch = batches(workload, session, clock)
-    count, passes, means = warm_up(batch, policy, clock)
-    while is_too_short(means, count, policy)
-        count *= 2
-        means = batch(count)
-        passes += count
-    end
-    return Held(batch, count, passes, means[SESSIONS[session][end]], none_of(session))
-end
-
-"""How many times the workload was run, warm-up included; a training step counts once."""
-passes(held::Held) = held.warmup_passes + maximum(length, values(held.elapsed_seconds)) * held.passes_per_sample
-
-"""
-Takes so many samples, after passes that are not timed; gives each pass's seconds. `observe` is called right before the
-first sample and right after the last.
-"""
-function step(held::Held, samples, untimed_passes, observe)
-    if untimed_passes > 0
-        held.batch(untimed_passes)
-        held.warmup_passes += untimed_passes
-    end
-    taken = Dict(name => Float64[] for name in keys(held.elapsed_seconds))
-    observe()
-    for _ in 1:samples
-        for (name, seconds) in held.batch(held.passes_per_sample)
-            push!(taken[name], seconds)
-        end
-    end
-    observe()
-    for (name, found) in taken
-        append!(held.elapsed_seconds[name], found)
-    end
-    return taken
-end
-
 """The function that runs and times passes of this workload, each by itself."""
 function batches(workload, session::String, clock)
     prepare, synchronize = workload.prepare, workload.synchronize
@@ -158,6 +112,20 @@ function warm_up(batch, policy, clock)
             count *= 2
         end
     end
+end
+
+"""
+Warm-up where samples are asked for later: gives the passes per sample, the passes that it took, and each pass's mean
+seconds in its last batch. What `sample` finds out with its samples, that warm-up ended too early, is found out here.
+"""
+function settle(batch, policy, clock)
+    count, passes, means = warm_up(batch, policy, clock)
+    while is_too_short(means, count, policy)
+        count *= 2
+        means = batch(count)
+        passes += count
+    end
+    return count, passes, means
 end
 
 """Whether a batch of so many passes, which took these seconds each, is not half as long as it should be."""

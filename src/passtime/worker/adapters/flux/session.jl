@@ -1,51 +1,20 @@
-# One session: from the request to the document that holds its replies; the same as ../../inside/session.py and ../torch.py.
+# Sessions: from a request to the document that answers it; the same as ../../inside/session.py and ../torch.py.
 
 """
-`{"replies": {"sample forward": ..., "memory total": ...}}` or `{"error": ...}`; beside replies of samples, `observed` has
-what ../../inside/conditions.py makes the session's conditions of.
+The document of a request: `{"replies": {"sample forward": ..., "memory total": ...}}` for a session that is run at once,
+`{"reply": ...}` for what is asked of one that is held, or `{"error": ...}`. Beside a reply, `observed` has what
+../../inside/conditions.py makes the session's conditions of.
 """
-function run_session(request)
-    try
-        return errors_as_values(() -> request["request"] == "parity" ? Dict("replies" => exchange(request)) : measure(request))
-    finally
-        free()
+function answer(request)
+    if (HELD[] !== nothing) != (request["request"] in ("step", "close"))
+        state = HELD[] === nothing ? "no session is held" : "a session is held: close it first"
+        return Dict("error" => error_reply("bad_request", "$(request["request"]) cannot be answered, $state"))
     end
-end
-
-"""
-The documents of a session that is held: of the `open` request, then of each `step`, and of `close`, the last. Each is
-`{"reply": ..., "observed": ...}` or `{"error": ...}`; an error is the last, too. `next_request()` waits for what comes.
-"""
-function hold_session(request, send, next_request)
+    is_over = true
     try
-        held = nothing
-        document = errors_as_values() do
-            held = Held(request)
-            opened(held)
-        end
-        send(document)
-        while !haskey(document, "error")
-            asked = next_request()
-            asked === nothing && return
-            is_end = asked["request"] == "close"
-            document = errors_as_values(() -> is_end ? closed(held) : stepped(held, asked))
-            is_end && free()
-            send(document)
-            is_end && return
-        end
-    finally
-        free()
-    end
-end
-
-function free()
-    GC.enable(true)
-    GC.gc()
-end
-
-function errors_as_values(work)
-    try
-        return work()
+        document = ANSWERS[request["request"]](request)
+        is_over = !(request["request"] in ("open", "step"))
+        return document
     catch error
         if error isa Failure
             return Dict("error" => error_reply(error.kind, error.message))
@@ -54,7 +23,17 @@ function errors_as_values(work)
         println(stderr)
         kind = is_out_of_memory(error) ? "out_of_memory" : "failed"
         return Dict("error" => error_reply(kind, "$(typeof(error).name.name): $(first_line(error))"))
+    finally
+        is_over && free()
     end
+end
+
+"""Ends the session that is held, if any, and gives back what the last one took."""
+function free()
+    HELD[] = nothing
+    GC.enable(true)
+    GC.gc()
+    Watch.give_back()
 end
 
 error_reply(kind, message) = Dict("reply" => "error", "kind" => kind, "message" => message)
@@ -62,6 +41,8 @@ error_reply(kind, message) = Dict("reply" => "error", "kind" => kind, "message" 
 is_out_of_memory(error) = error isa OutOfMemoryError || occursin(r"out of memory"i, first_line(error))
 
 session_of(request) = request["pass"] == "inference" ? "inference" : "training"
+
+whole_pass(request) = session_of(request) == "training" ? "total" : "inference"
 
 # The workload.
 
@@ -179,130 +160,164 @@ end
 
 # The answers.
 
-"""A session whose workload is built, and what its process had spent by then."""
-struct Built
-    request::Any
-    session::String
+"""A workload that was built, what to ask of it, and what was seen of the machine since."""
+mutable struct Session
+    request::Dict{String,Any}
     workload::Workload
-    collector::Collector
+    operations::NamedTuple
     pass_bytes::Int
-    baseline::Int
+    collector::Collector
     load::Float64
-    watched::Float64
-    others::Float64
-    faults::Int
-    collections::Float64
+    # What there was when the session began.
+    baseline_bytes::Int
+    page_faults::Int
+    collection_seconds::Float64
+    # The session's time up to now, and the CPU time of others in it; without that in which a held one waited.
+    seconds::Float64
+    others_cpu_seconds::Float64
+    # Of a session that is held: how it runs passes, how many for a sample, and how many it has run.
+    batch::Any
+    passes_per_sample::Int
+    warmup_passes::Int
+    passes::Int
 end
 
-function Built(request)
+function begin_session(request)
     session = session_of(request)
     pass_bytes = rehearse(request, session)
     GC.gc()
     Watch.forget_peak()
-    baseline = Watch.memory_bytes()["RssAnon"]
-    load, watched, others = Watch.load(), clock(), Watch.others_cpu_seconds()
+    baseline_bytes = Watch.memory_bytes()["RssAnon"]
+    load, begun, others = Watch.load(), clock(), Watch.others_cpu_seconds()
     workload = build(request, session)
     GC.gc()
     collector = Collector(pass_bytes <= LARGEST_SHARE * Watch.available_bytes(), allocated_bytes())
-    spent = (Watch.page_faults(), collection_seconds())
-    return Built(request, session, workload, collector, pass_bytes, baseline, load, watched, others, spent...)
-end
-
-operations(built::Built) = (
-    prepare = () -> (collect_garbage(built.collector); prepare(built.workload)),
-    forward = () -> forward(built.workload),
-    backward = output -> backward(built.workload, output),
-    infer = () -> infer(built.workload),
-    synchronize = () -> synchronize(built.workload),
-)
-
-"""What takes a reading of this process and of the files that the request names."""
-observer(built::Built, readings) = () -> push!(readings, Watch.reading(get(built.request, "observe", [])))
-
-"""The most bytes that the workload held, `nothing` where that cannot be told; and what explains the samples."""
-function told_of(built::Built, samples)
-    GC.enable(true)
-    passes = max(1, Sampler.passes(samples))
-    provenance = Dict{String,Any}(
-        "load" => round(built.load, digits = 2),
-        "others_cpus" =>
-            round(max(0.0, Watch.others_cpu_seconds() - built.others) / (clock() - built.watched), digits = 2),
-        "warmup_passes" => samples.warmup_passes,
-        "page_faults_per_pass" => div(Watch.page_faults() - built.faults, passes),
-        "garbage_collection" => built.collector.is_off_inside_passes ? "between passes" : "inside passes",
-        "collection_seconds_per_pass" => round((collection_seconds() - built.collections) / passes, sigdigits = 3),
-        "allocated_bytes_per_pass" => built.pass_bytes,
+    faults, collections = Watch.page_faults(), collection_seconds()
+    operations = (
+        prepare = () -> (collect_garbage(collector); prepare(workload)),
+        forward = () -> forward(workload),
+        backward = output -> backward(workload, output),
+        infer = () -> infer(workload),
+        synchronize = () -> synchronize(workload),
     )
-    peak_bytes = built.workload.is_on_gpu ? nothing : Watch.peak_bytes(built.baseline)
-    merge!(provenance, settings(built.workload))
-    return peak_bytes, provenance
+    spent = (clock() - begun, Watch.others_cpu_seconds() - others)
+    machine = (load, baseline_bytes, faults, collections, spent...)
+    return Session(request, workload, operations, pass_bytes, collector, machine..., nothing, 0, 0, 0)
 end
+
+"""What `work` gives, which runs passes of the session; after it, garbage is collected again whenever Julia wants."""
+function run_passes(work, session)
+    begun, others = clock(), Watch.others_cpu_seconds()
+    found = work()
+    GC.enable(true)
+    session.seconds += clock() - begun
+    session.others_cpu_seconds += Watch.others_cpu_seconds() - others
+    return found
+end
+
+observe(session) = Watch.reading(get(session.request, "observe", []))
+
+"""What was seen of the machine in a session of so many passes, and the settings that explain its numbers."""
+function provenance_of(session, warmup_passes, passes)
+    provenance = Dict{String,Any}(
+        "load" => round(session.load, digits = 2),
+        "others_cpus" => round(max(0.0, session.others_cpu_seconds) / session.seconds, digits = 2),
+        "warmup_passes" => warmup_passes,
+        "page_faults_per_pass" => div(Watch.page_faults() - session.page_faults, passes),
+        "garbage_collection" => session.collector.is_off_inside_passes ? "between passes" : "inside passes",
+        "collection_seconds_per_pass" =>
+            round((collection_seconds() - session.collection_seconds) / passes, sigdigits = 3),
+        "allocated_bytes_per_pass" => session.pass_bytes,
+    )
+    return merge!(provenance, settings(session.workload))
+end
+
+"""The session's peak on the CPU; `nothing` on a GPU, of which Flux does not tell."""
+peak_bytes(session) = session.workload.is_on_gpu ? nothing : Watch.peak_bytes(session.baseline_bytes)
+
+# A session that is run at once.
 
 function measure(request)
-    built = Built(request)
+    session = begin_session(request)
     readings = []
-    samples = Sampler.sample(operations(built), built.session, request, clock, observer(built, readings))
-    peak_bytes, provenance = told_of(built, samples)
+    samples = run_passes(session) do
+        Sampler.sample(session.operations, session_of(request), request, clock, () -> push!(readings, observe(session)))
+    end
+    provenance = provenance_of(session, samples.warmup_passes, Sampler.passes(samples))
     observed = Dict("malloc" => Watch.malloc_file(), "readings" => readings)
-    return Dict("replies" => replies_of(request, samples, peak_bytes, provenance), "observed" => observed)
+    return Dict("replies" => replies_of(request, samples, peak_bytes(session), provenance), "observed" => observed)
 end
 
-"""A session that is held."""
-struct Held
-    built::Built
-    held::Sampler.Held
-end
+# A session that is held: opened, stepped and closed, with others in their turns between.
 
-function Held(request)
-    built = Built(request)
-    return Held(built, Sampler.Held(operations(built), built.session, request, clock))
-end
+const HELD = Ref{Union{Nothing,Session}}(nothing)
 
-named(held::Held) = Dict{String,Any}(name => held.built.request[name] for name in ("workload", "device"))
-
-function opened(held::Held)
-    rest(held)
-    told = Dict{String,Any}(
+"""Builds the workload and warms it up, until it is known how many passes a sample takes."""
+function open_session(request)
+    session = begin_session(request)
+    session.batch = Sampler.batches(session.operations, session_of(request), clock)
+    count, passes, means = run_passes(() -> Sampler.settle(session.batch, request, clock), session)
+    session.passes_per_sample, session.warmup_passes, session.passes = count, passes, passes
+    HELD[] = session
+    # A step of no samples has the code of all steps compiled, and leaves nothing that goes on.
+    Json.write_value(step_session(Dict("samples" => 0, "untimed_passes" => 0)))
+    reply = Dict(
         "reply" => "opened",
-        "passes_per_sample" => held.held.passes_per_sample,
-        "step_seconds" => held.held.step_seconds,
+        "workload" => request["workload"],
+        "device" => request["device"],
+        "passes_per_sample" => session.passes_per_sample,
+        "step_seconds" => means[whole_pass(request)],
         "process_id" => getpid(),
     )
-    return Dict("reply" => merge(named(held), told))
+    return Dict("reply" => reply)
 end
 
-function stepped(held::Held, asked)
-    if asked["request"] != "step"
-        throw(Failure("bad_request", "$(asked["request"]): a session is held, only step and close are for it"))
+"""Takes as many samples as are asked for, after passes that bring back what others displaced in their turns."""
+function step_session(request)
+    session = HELD[]
+    count, untimed = request["samples"], request["untimed_passes"]
+    elapsed_seconds = Sampler.none_of(session_of(session.request))
+    readings = run_passes(session) do
+        untimed > 0 && session.batch(untimed)
+        before = observe(session)
+        for _ in 1:count, (name, seconds) in session.batch(session.passes_per_sample)
+            push!(elapsed_seconds[name], seconds)
+        end
+        [before, observe(session)]
     end
-    readings = []
-    taken = Sampler.step(held.held, asked["samples"], asked["untimed_passes"], observer(held.built, readings))
-    rest(held)
-    reply = Dict{String,Any}("elapsed_seconds.$name" => seconds for (name, seconds) in taken)
+    session.passes += untimed + count * session.passes_per_sample
+    rest(session)
+    reply = Dict{String,Any}("elapsed_seconds.$name" => seconds for (name, seconds) in elapsed_seconds)
     reply["reply"] = "stepped"
     return Dict("reply" => reply, "observed" => Dict("readings" => readings))
 end
 
-function closed(held::Held)
-    peak_bytes, provenance = told_of(held.built, held.held)
-    reply = Dict{String,Any}("provenance.$name" => value for (name, value) in provenance if value !== nothing)
-    reply["reply"] = "closed"
-    peak_bytes === nothing || (reply["peak_bytes"] = peak_bytes)
-    return Dict("reply" => merge(named(held), reply), "observed" => Dict("malloc" => Watch.malloc_file()))
+function close_session(request)
+    session = HELD[]
+    provenance = provenance_of(session, session.warmup_passes, session.passes)
+    reply = merge!(Dict{String,Any}("reply" => "closed"), described(session.request, provenance))
+    peak = peak_bytes(session)
+    peak === nothing || (reply["peak_bytes"] = peak)
+    return Dict("reply" => reply, "observed" => Dict("malloc" => Watch.malloc_file()))
 end
 
-"""Collects what garbage there is, so that nothing is to be done while others have their turn."""
-function rest(held::Held)
-    GC.enable(true)
+"""Leaves nothing that would go on while others have their turns."""
+function rest(session)
     GC.gc(false)
-    held.built.collector.collected_at_bytes = allocated_bytes()
-    GC.enable(!held.built.collector.is_off_inside_passes)
+    session.collector.collected_at_bytes = allocated_bytes()
+    Watch.await_quiet()
+end
+
+"""The fields that say of what a reply is, and what explains its numbers."""
+function described(request, provenance)
+    fields = Dict{String,Any}("provenance.$name" => value for (name, value) in provenance if value !== nothing)
+    fields["workload"], fields["device"] = request["workload"], request["device"]
+    return fields
 end
 
 """A reply for each request that the session answers, by "sample forward" and the like."""
 function replies_of(request, samples, peak_bytes, provenance)
-    shared = Dict{String,Any}("provenance.$name" => value for (name, value) in provenance if value !== nothing)
-    shared["workload"], shared["device"] = request["workload"], request["device"]
+    shared = described(request, provenance)
     replies = Dict{String,Any}()
     for (name, seconds) in samples.elapsed_seconds
         replies["sample $name"] = merge(
@@ -315,7 +330,7 @@ function replies_of(request, samples, peak_bytes, provenance)
             shared,
         )
     end
-    whole = session_of(request) == "training" ? "total" : "inference"
+    whole = whole_pass(request)
     replies["memory $whole"] = if peak_bytes === nothing
         message = "Flux $VERSION_OF_FLUX does not tell the peak of the GPU's memory"
         error_reply("unavailable", message)
@@ -406,7 +421,7 @@ function exchange(request)
     for name in ("pass", "workload", "device")
         reply[name] = request[name]
     end
-    return Dict("parity total" => reply)
+    return Dict("replies" => Dict("parity total" => reply))
 end
 
 # A parameter's array as torch has it, its dimensions reversed: kernels turned round, a matrix transposed.
@@ -414,3 +429,12 @@ torch_layout(values::AbstractArray) = Array(values)
 torch_layout(values::AbstractMatrix) = permutedims(values)
 torch_layout(values::AbstractArray{<:Any,4}) = values[end:-1:1, end:-1:1, :, :]
 const flux_layout = torch_layout  # each undoes itself
+
+const ANSWERS = Dict(
+    "sample" => measure,
+    "memory" => measure,
+    "parity" => exchange,
+    "open" => open_session,
+    "step" => step_session,
+    "close" => close_session,
+)

@@ -8,9 +8,12 @@ function memory_bytes()
     return Dict(String(fields[1][1:end-1]) => parse(Int, fields[2]) * 1024 for fields in lines if fields[end] == "kB")
 end
 
+"""Has the C library give back what is free, also where it was told to keep that."""
+give_back() = ccall(:malloc_trim, Cint, (Csize_t,), 0)
+
 """Makes the peak of this process's memory what it holds now, as far as the C library gives back what is free."""
 function forget_peak()
-    ccall(:malloc_trim, Cint, (Csize_t,), 0)
+    give_back()
     try
         write("/proc/self/clear_refs", "5")
     catch
@@ -48,6 +51,20 @@ function others_cpu_seconds()
     user, nice, system, _, _, interrupts, soft = parse.(Int, split(readline("/proc/stat"))[2:8])
     own = parse.(Int, split(last(split(read("/proc/self/stat", String), ") ")))[12:13])
     return (user + nice + system + interrupts + soft - sum(own)) / ticks_per_second
+end
+
+# OpenBLAS's threads wait for more work by spinning: 0.1 s with Julia 1.5.3, on a core that others have by then.
+const QUIET_CPU_SECONDS, QUIET_SECONDS, LONGEST_SPIN_SECONDS = 0.0005, 0.02, 0.5
+
+"""Returns when this process's threads use no CPU any more, or spin on and on."""
+function await_quiet()
+    # The C library's clock counts the microseconds of all of the process's threads.
+    used_seconds() = ccall(:clock, Clong, ()) / 1e6
+    for _ in 1:round(Int, LONGEST_SPIN_SECONDS / QUIET_SECONDS)
+        before = used_seconds()
+        Libc.systemsleep(QUIET_SECONDS)
+        used_seconds() - before < QUIET_CPU_SECONDS && return
+    end
 end
 
 # Of /proc/stat the first lines are wanted; those of a thousand CPUs are shorter than this.

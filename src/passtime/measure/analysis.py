@@ -56,11 +56,14 @@ class Analysis:
 
     def __init__(self, heats: Mapping[Place, Sequence[Heat]]) -> None:
         self.heats = {place: [*found] for place, found in heats.items() if found}
+        # What each heat gives to the analysis, worked out once.
+        self._blocks = {place: [block(heat) for heat in found] for place, found in self.heats.items()}
+        self._within = {place: [within_variance(heat) for heat in found] for place, found in self.heats.items()}
         self._plain: dict[Place, Fit] = {}
         self._fits: dict[Place, Fit] = {}
         self._usual: dict[tuple[str, bool], Usual | None] = {}
         for place in self.heats:
-            self._plain[place] = blocks.fit(self._blocks(place))
+            self._plain[place] = blocks.fit(self._blocks[place])
         self._learn_usual()
 
     @classmethod
@@ -71,7 +74,9 @@ class Analysis:
     def add(self, place: Place, heat: Heat) -> None:
         """Takes one more heat into account."""
         self.heats.setdefault(place, []).append(heat)
-        self._plain[place] = blocks.fit(self._blocks(place))
+        self._blocks.setdefault(place, []).append(block(heat))
+        self._within.setdefault(place, []).append(within_variance(heat))
+        self._plain[place] = blocks.fit(self._blocks[place])
         self._fits.pop(place, None)
         self._learn_usual()
 
@@ -94,6 +99,11 @@ class Analysis:
             for heat in self.heats.get(place, ())
         )
 
+    def within(self, place: Place) -> float | None:
+        """The median of the heats' `within_variance`; None where none has one."""
+        found = [value for value in self._within.get(place, ()) if value is not None]
+        return statistics.median(found) if found else None
+
     def usual(self, place: Place) -> Usual | None:
         """What the variance of a release's value in a heat usually is, in places like this one."""
         return self._usual.get(kind(place))
@@ -101,8 +111,8 @@ class Analysis:
     def by_computer(self, place: Place, base: str, other: str) -> dict[str, Change]:
         """The change by each computer's own heats, where there are several and they disagree; empty otherwise."""
         found: dict[str, list[Block]] = defaultdict(list)
-        for heat in self.heats.get(place, ()):
-            found[heat.computer or "unknown"].append(block(heat))
+        for heat, values in zip(self.heats.get(place, ()), self._blocks.get(place, ()), strict=True):
+            found[heat.computer or "unknown"].append(values)
         if len(found) < 2:
             return {}
         labelled = [(computer, one) for computer, several in found.items() for one in several]
@@ -118,11 +128,8 @@ class Analysis:
         if place not in self._fits:
             if place not in self.heats:
                 return None
-            self._fits[place] = blocks.fit(self._blocks(place), self._usual.get(kind(place)))
+            self._fits[place] = blocks.fit(self._blocks[place], self._usual.get(kind(place)))
         return self._fits[place]
-
-    def _blocks(self, place: Place) -> list[Block]:
-        return [block(heat) for heat in self.heats[place]]
 
     def _learn_usual(self) -> None:
         found: dict[tuple[str, bool], list[tuple[float, float]]] = defaultdict(list)
@@ -130,9 +137,3 @@ class Analysis:
             if fit.freedom > 0:
                 found[kind(place)].append((fit.variance, fit.freedom))
         self._usual = {key: moderated.usual(variances) for key, variances in found.items()}
-
-
-def typical_within(heats: Sequence[Heat]) -> float | None:
-    """The median of the heats' `within_variance`; None where none has one."""
-    found = [value for value in map(within_variance, heats) if value is not None]
-    return statistics.median(found) if found else None

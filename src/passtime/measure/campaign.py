@@ -16,7 +16,7 @@ from typing import NamedTuple
 from passtime.catalog import workloads
 from passtime.catalog.place import Item, Place
 from passtime.measure import heat
-from passtime.measure.analysis import Analysis, typical_within
+from passtime.measure.analysis import Analysis
 from passtime.stats import judge
 from passtime.stats.judge import Change
 
@@ -232,7 +232,7 @@ class Campaign:
         ratios = []
         for place in item.places:
             heats = self.analysis.heats.get(place, [])
-            within, usual = typical_within(heats), self.analysis.usual(place)
+            within, usual = self.analysis.within(place), self.analysis.usual(place)
             if within is None or usual is None:
                 continue
             turns = sum(len(next(iter(one.seconds.values()))) for one in heats) / len(heats)

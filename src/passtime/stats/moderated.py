@@ -36,8 +36,8 @@ def usual(variances: Sequence[tuple[float, float]]) -> Usual | None:
 
     None where fewer than two rows have any. The variance is the rows' mean, by freedom, where none counts as more than
     `MOST_TYPICAL` times the median row: one heat that something ran beside would else make all rows unsure. Smyth's
-    own, of the logarithms' mean, is that of a typical row: too small where few rows vary much, so that chance looks like
-    a change there. The degrees of freedom are by the method of moments of his section 6.2.
+    own, of the logarithms' mean, is that of a typical row: too small where few rows vary much, so that chance looks
+    like a change there. The degrees of freedom are by the method of moments of his section 6.2.
     """
     known = [(max(variance, SMALLEST_VARIANCE), freedom) for variance, freedom in variances if freedom > 0]
     if len(known) < 2:

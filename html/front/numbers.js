@@ -18,18 +18,12 @@ export function timeWithSpread(measured) {
 
 export const ratio = (value) => `${digits(value, 3)}×`;
 
-// From this factor between a ratio and an end of its interval on, the interval tells nothing; as passtime verdict has it.
-const TOO_WIDE = 10;
 export const TOO_NOISY = "too noisy to compare";
 
-/** Whether an interval holds 1 and is too wide to tell anything. */
-export function isTooWide({ value, low, high }) {
-  return low !== null && low <= 1 && high >= 1 && Math.max(high / value, value / low) > TOO_WIDE;
-}
-
 /** An interval by its ends, written as `text` writes a ratio, or why there is none to be read. */
-export function interval(found, text) {
-  return isTooWide(found) ? TOO_NOISY : `${text(found.low)} to ${text(found.high)}`;
+export function interval({ low, high, isTooNoisy }, text) {
+  if (isTooNoisy) return TOO_NOISY;
+  return low === null ? "interval unknown" : `${text(low)} to ${text(high)}`;
 }
 
 /** A ratio as a change: "+4.2 %"; a factor of a hundred or more as such, "250 times". */

@@ -1,7 +1,7 @@
 // The two tables, models and layers, a row for each release: as in the tables that passtime grew from.
 
 import * as address from "./address.js";
-import { colour, combined, inTurn, LEVEL, meanInTurn, ratio, workDiffers } from "./compare.js";
+import { change, colour, LEVEL, mean, workDiffers } from "./compare.js";
 import * as data from "./data.js";
 import { choice, make, named, Notes, sorter } from "./elements.js";
 import { exports } from "./export.js";
@@ -31,7 +31,7 @@ export async function show(fields, index) {
       ...tables.flatMap(({ elements }) => elements),
       exports(records, `passtime-${machine.name}-${device}`),
       make("p", { class: "legend" },
-        "± is half the interquartile range of the samples. The ratio is to the base’s time: under 1 is faster, blue; over 1 slower, orange; the faster of a workload’s releases is bold. ",
+        "± is half the interquartile range of the samples. The ratio is to the base’s time, from heats in which both took turns: under 1 is faster, blue; over 1 slower, orange. There is none where no heat connects the two. The fastest of a workload’s releases is bold. ",
         `Point at a ratio for its ${LEVEL} interval. n/a: the release or the device does not have it; empty: not measured.`),
     ].filter(Boolean),
   };
@@ -78,13 +78,13 @@ function table(title, workloads, view) {
     return make("tr", { class: isRepeated ? false : "first" },
       make("th", { scope: "row", class: isRepeated ? "repeated" : false }, one.workload),
       make("td", {}, named(one.release, index), one.care ? [" ", notes.cite(one.care)] : null),
-      one.cells.map((cell) => cellsOf(cell, one, notes)));
+      one.cells.map((cell) => cellsOf(cell, notes)));
   }));
   return {
     elements: [
       make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
         make("table", { class: "times" }, make("caption", {}, `${title}: time, and its ratio to ${base.release}’s`), head, body,
-          there.length > 1 ? means(there, title.toLowerCase(), view) : null)),
+          means(title.toLowerCase(), view))),
       notes.list(),
     ].filter(Boolean),
     records: ordered.flatMap((one) => one.cells.map((cell) => record(one, cell))),
@@ -94,57 +94,47 @@ function table(title, workloads, view) {
 function row(workload, release, { device, index, releases, base, frameworks }) {
   const cells = index.passes.map((pass) => {
     const time = release.times[workload]?.[device]?.[pass];
-    const baseTime = base.times[workload]?.[device]?.[pass];
-    const isCompared = time?.seconds && baseTime?.seconds && release !== base;
+    const isCompared = time?.seconds && release !== base;
     const others = releases.map(({ times }) => times[workload]?.[device]?.[pass]?.seconds).filter(Boolean);
     return {
       pass,
       time,
-      ratio: isCompared ? ratio(baseTime, time, inTurn(base, release, workload, device, pass), index) : null,
+      ratio: isCompared ? change(base, release, workload, device, pass) ?? null : null,
       isBest: Boolean(time?.seconds) && others.length > 1 && time.seconds === Math.min(...others),
     };
   });
-  const care = cells.some(({ ratio }) => ratio) ? workDiffers(base, release, workload, device, frameworks) : null;
-  return { workload, release: release.release, cells, care };
+  const care = cells.some(({ time }) => time?.seconds) ? workDiffers(base, release, workload, device, frameworks) : null;
+  return { workload, release: release.release, cells: care ? cells.map((cell) => ({ ...cell, ratio: null })) : cells, care };
 }
 
-function cellsOf({ time, ratio, isBest }, { care }, notes) {
+function cellsOf({ time, ratio, isBest }, notes) {
   if (!time) return [make("td"), make("td")];
   if (!time.seconds) return [make("td", { class: "not-available" }, "n/a"), make("td")];
   const text = numbers.timeWithSpread(time);
   return [
     make("td", { class: "number" }, isBest ? make("b", {}, text) : text, (time.doubts ?? []).map((doubt) => notes.cite(doubt))),
     ratio
-      ? make("td", { class: `number ratio ${care ? "" : colour(ratio.value)}`, title: interval(ratio) }, numbers.ratio(ratio.value))
+      ? make("td", { class: `number ratio ${colour(ratio.value)}`, title: interval(ratio) }, numbers.ratio(ratio.value))
       : make("td"),
   ];
 }
 
 function interval(found) {
-  return found.low === null ? "no samples are stored: its interval is not known" : `${numbers.interval(found, numbers.ratio)} (${LEVEL})`;
+  return `${numbers.interval(found, numbers.ratio)} (${LEVEL})`;
 }
 
-/** The geometric mean of each release's ratios, over the workloads that both have and that are known to be the same work. */
-function means(workloads, kind, { device, index, releases, base, frameworks }) {
-  return make("tfoot", {}, releases.filter((release) => release !== base).map((release) => {
-    const same = workloads.filter((workload) => !workDiffers(base, release, workload, device, frameworks));
-    return make("tr", {},
-      make("th", { scope: "row" }, "geometric mean"), make("td", {}, release.release),
-      index.passes.map((pass) => {
-        const pairs = same
-          .map((workload) => ({
-            base: base.times[workload]?.[device]?.[pass],
-            other: release.times[workload]?.[device]?.[pass],
-            turn: inTurn(base, release, workload, device, pass),
-          }))
-          .filter(({ base, other }) => base?.seconds && other?.seconds);
-        const mean = combined(pairs, index, meanInTurn(base, release, device, kind, pass));
-        return mean
-          ? [make("td", { class: "number of" }, `of ${pairs.length}`),
-             make("td", { class: `number ratio ${colour(mean.value)}`, title: interval(mean) }, numbers.ratio(mean.value))]
-          : [make("td"), make("td")];
-      }));
-  }));
+/** The geometric mean of each release's changes, as `passtime verdict` has it; nothing where there is none. */
+function means(kind, { device, index, releases, base }) {
+  const found = releases.filter((release) => release !== base)
+    .map((release) => [release, index.passes.map((pass) => mean(base, release, device, kind, pass))])
+    .filter(([, byPass]) => byPass.some(Boolean));
+  if (!found.length) return null;
+  return make("tfoot", {}, found.map(([release, byPass]) => make("tr", {},
+    make("th", { scope: "row" }, "geometric mean"), make("td", {}, release.release),
+    byPass.map((one) => (one
+      ? [make("td", { class: "number of" }, `of ${one.rows}`),
+         make("td", { class: `number ratio ${colour(one.value)}`, title: interval(one) }, numbers.ratio(one.value))]
+      : [make("td"), make("td")])))));
 }
 
 function sorted(rows, { key, descending }) {
@@ -154,7 +144,7 @@ function sorted(rows, { key, descending }) {
 }
 
 function record({ workload, release, care }, { pass, time, ratio }) {
-  const end = (value) => (value && !numbers.isTooWide(ratio) ? Number(value.toPrecision(5)) : null);
+  const end = (value) => (value ? Number(value.toPrecision(5)) : null);
   return {
     workload, release, pass,
     seconds: time ? time.seconds ?? "n/a" : null,

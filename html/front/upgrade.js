@@ -1,20 +1,18 @@
 // Two releases: every workload and pass as a change with its interval, the largest first, and the mean by pass.
 
 import * as address from "./address.js";
-import { colour, combined, inTurn, isChange, LEVEL, MARGIN, meanInTurn, ratio, reading, workDiffers } from "./compare.js";
+import { change, colour, isChange, LEVEL, mean, NOT_COMPARED, workDiffers } from "./compare.js";
 import * as data from "./data.js";
 import { choice, make, Notes, sorter } from "./elements.js";
 import { exports } from "./export.js";
 import * as numbers from "./numbers.js";
 
-const MANY_PAGE_FAULTS = 100;
-const NOT_COMPARED = "not compared";
 const COLUMNS = {
   workload: { title: "Workload", value: (row) => row.place },
   pass: { title: "Pass", value: (row) => row.pass },
   from: { title: "From", value: (row) => row.base.seconds },
   to: { title: "To", value: (row) => row.other.seconds },
-  change: { title: "Change", value: (row) => row.ratio.value },
+  change: { title: "Change", value: (row) => row.change?.value ?? Infinity },
   reading: { title: "Reading", value: (row) => row.reading },
 };
 
@@ -39,13 +37,13 @@ export async function show(fields, index) {
     title: `${from} → ${to}`,
     elements: [
       picker(from, to, available, branches),
-      summary(from, to, rows, index, (kind, pass) => meanInTurn(base, other, device, kind, pass)),
+      summary(from, to, rows, index, (kind, pass) => mean(base, other, device, kind, pass)),
       comparison(from, to, index),
       filterBox(fields.filter ?? ""),
       changes(sorted(chosen, sort), sort, notes),
       notes.list(),
       exports(sorted(chosen, sort).map((row) => record(row, from, to)), `passtime-${from}-${to}-${device}`),
-      explanation(rows, from, to),
+      explanation(rows, from, to, index.margin),
     ].filter(Boolean),
   };
 }
@@ -81,69 +79,43 @@ function rowsOf(base, other, device, index, frameworks) {
   return [...index.models, ...index.layers].flatMap((workload, place) => index.passes.flatMap((pass) => {
     const [one, two] = [base, other].map(({ times }) => times[workload]?.[device]?.[pass]);
     if (!one?.seconds || !two?.seconds) return [];
-    const turn = inTurn(base, other, workload, device, pass);
-    const found = ratio(one, two, turn, index);
     const otherWork = workDiffers(base, other, workload, device, frameworks);
-    const text = otherWork ? NOT_COMPARED : reading(found);
-    const care = [
-      otherWork,
-      ...doubts(base.release, one),
-      ...doubts(other.release, two),
-      found.low === null ? "no samples are stored: how sure it is cannot be told" : null,
-      device === "cpu" && isChange(text) ? memoryDoubt(one, two) : null,
-    ].filter(Boolean);
-    return [{ workload, place, pass, base: one, other: two, turn, ratio: found, reading: text, care,
-              isSameWork: !otherWork, isModel: place < index.models.length }];
+    const found = otherWork ? undefined : change(base, other, workload, device, pass);
+    const care = [otherWork, ...(found?.doubts ?? [])].filter(Boolean);
+    return [{ workload, place, pass, base: one, other: two, change: found, reading: found?.verdict ?? NOT_COMPARED, care,
+              isModel: place < index.models.length }];
   }));
 }
 
-/** Of the time itself, and of any change of it. */
-function doubts(release, time) {
-  return [...(time.doubts ?? []), ...(time.change_doubts ?? [])].map((doubt) => `${release}: ${doubt}`);
-}
-
-/** One sentence, and the means by pass; `published` gives what there is of a kind's mean, where there is such. */
+/** One sentence, and the means by pass; `published` gives what there is of a kind's mean. */
 function summary(from, to, rows, index, published) {
-  const total = combined(rows.filter((row) => row.pass === "total" && row.isModel && row.isSameWork), index, published("models", "total"));
+  const total = published("models", "total") ?? published("layers", "total");
+  const of = published("models", "total") ? "a model’s training step" : "a layer’s training step";
   const counts = ["slower", "faster", "same", "cannot tell", NOT_COMPARED]
     .map((text) => [rows.filter((row) => row.reading === text).length, text])
     .filter(([count, text]) => count || text !== NOT_COMPARED).map(([count, text]) => `${count} ${text}`);
-  const kinds = [["models", true], ["layers", false]].filter(([, isModel]) => rows.some((row) => row.isModel === isModel));
-  const cell = (pass, kind, isModel) => {
-    const same = rows.filter((row) => row.pass === pass && row.isModel === isModel && row.isSameWork);
-    const mean = combined(same, index, published(kind, pass));
-    if (!mean) return make("td");
-    return make("td", { class: `number ratio ${isChange(reading(mean)) ? colour(mean.value) : ""}` },
-      `${numbers.change(mean.value)} `, make("small", {}, interval(mean)));
+  const kinds = ["models", "layers"].filter((kind) => index.passes.some((pass) => published(kind, pass)));
+  const cell = (pass, kind) => {
+    const found = published(kind, pass);
+    if (!found) return make("td");
+    return make("td", { class: `number ratio ${isChange(found.verdict) ? colour(found.value) : ""}` },
+      `${numbers.change(found.value)} `, make("small", {}, interval(found)));
   };
   return make("section", { class: "summary" },
     make("p", { class: "answer" }, total
       ? [make("b", {}, to), " takes ", make("b", {}, numbers.ratio(total.value)), " the time of ", make("b", {}, from),
-         ` for a model’s training step ${interval(total)}: ${verdict(total)}.`]
-      : `${from} and ${to} have no training step in common that is known to be the same work.`),
+         ` for ${of} ${interval(total)}: ${total.verdict === "same" ? `the same within ${index.margin * 100} %` : total.verdict}.`]
+      : `No heat connects ${from} and ${to}, so they are not compared: passtime measure ${from} ${to} measures them together.`),
     make("p", {}, `Of ${rows.length} workloads and passes: ${counts.join(", ")}.`),
-    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Geometric means" }, make("table", {},
+    kinds.length ? make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Geometric means" }, make("table", {},
       make("caption", {}, "Change of the time, geometric mean"),
       make("thead", {}, make("tr", {}, make("td"), index.passes.map((pass) => make("th", { scope: "col" }, pass)))),
-      make("tbody", {}, kinds.map(([kind, isModel]) =>
-        make("tr", {}, make("th", { scope: "row" }, kind), index.passes.map((pass) => cell(pass, kind, isModel))))))));
-}
-
-function verdict(found) {
-  if (found.low === null) return "how sure that is cannot be told, no samples are stored";
-  const text = reading(found);
-  return text === "cannot tell" ? "too little to tell from these samples" : text === "same" ? `the same within ${MARGIN * 100} %` : text;
+      make("tbody", {}, kinds.map((kind) =>
+        make("tr", {}, make("th", { scope: "row" }, kind), index.passes.map((pass) => cell(pass, kind))))))) : null);
 }
 
 function interval(found) {
-  return found.low === null ? "" : `(${numbers.interval(found, numbers.change)})`;
-}
-
-/** What the kernel gives and takes back differs from process to process, and a layer's time with it. */
-function memoryDoubt(base, other) {
-  const [fewer, more] = [base.page_faults, other.page_faults].toSorted((one, two) => one - two);
-  if (fewer === undefined || more === undefined) return "page faults were not recorded in both: memory that is taken anew may explain it";
-  return more > Math.max(MANY_PAGE_FAULTS, 2 * fewer) ? "more than twice the page faults in one of them: memory that is taken anew may explain it" : null;
+  return `(${numbers.interval(found, numbers.change)})`;
 }
 
 function filterBox(filter) {
@@ -162,27 +134,27 @@ function changes(rows, sort, notes) {
       make("td", {}, row.pass),
       make("td", { class: "number" }, numbers.timeWithSpread(row.base)),
       make("td", { class: "number" }, numbers.timeWithSpread(row.other)),
-      make("td", { class: `number ratio ${isChange(row.reading) ? colour(row.ratio.value) : ""}` },
-        `${numbers.change(row.ratio.value)} `, make("small", {}, interval(row.ratio)), row.care.map((reason) => notes.cite(reason))),
+      make("td", { class: `number ratio ${isChange(row.reading) ? colour(row.change.value) : ""}` },
+        row.change ? [`${numbers.change(row.change.value)} `, make("small", {}, interval(row.change))] : null,
+        row.care.map((reason) => notes.cite(reason))),
       make("td", {}, row.reading))))));
 }
 
-function explanation(rows, from, to) {
-  const compared = rows.filter(({ isSameWork }) => isSameWork).length;
-  const byChance = Math.round(compared * 0.05);
-  const turns = rows.filter(({ turn }) => turn).length;
+function explanation(rows, from, to, margin) {
+  const heats = rows.map(({ change }) => change?.heats ?? 0).filter(Boolean);
+  const [least, most] = [Math.min(...heats), Math.max(...heats)];
   return make("p", { class: "legend" },
-    `A change is of the geometric means of sessions’ medians, so it may differ from that of the times shown, which are medians of all samples; behind it its ${LEVEL} interval, from how much sessions of the same pass differ on this machine. `,
-    turns ? `Of ${turns} rows both are the mean over sessions of the two releases that were measured in turn, as passtime measure does. ` : "",
-    `Slower or faster means that the interval does not hold 0, same that it is shown to be within ${MARGIN * 100} %, by two one-sided tests at 5 %. Of ${compared} rows about ${byChance} would be called so by chance if nothing had changed: `,
-    "one row alone is a hint, a row with a narrow interval far from 0 or several rows alike are evidence. ",
-    turns < rows.length ? "Where the two were measured one after the other, what became of the machine’s speed meanwhile is in no interval. " : "",
-    make("code", {}, `passtime verdict ${from} ${to}`), " judges all rows together.");
+    heats.length
+      ? `A change is from heats, in which both releases took turns, ${least === most ? least : `${least} to ${most}`} of each workload, so it may differ from that of the times shown, which are medians of all samples; behind it its ${LEVEL} interval. `
+      : "A change is shown only from heats, in which both releases take turns: the machine’s hour is then in neither. ",
+    `Slower and faster: false discoveries are held to 5 % over all rows. Same: shown to be within ${margin * 100} %. Not compared: no chain of heats connects the two. `,
+    make("code", {}, `passtime measure ${from} ${to}`), " takes more heats, ", make("code", {}, `passtime verdict ${from} ${to}`), " says the same as this page.");
 }
 
 function sorted(rows, { key, descending }) {
   if (!Object.hasOwn(COLUMNS, key)) {
-    return rows.toSorted((one, other) => Math.abs(Math.log(other.ratio.value)) - Math.abs(Math.log(one.ratio.value)));
+    const size = ({ change }) => (change ? Math.abs(Math.log(change.value)) : -1);
+    return rows.toSorted((one, other) => size(other) - size(one));
   }
   const { value } = COLUMNS[key];
   const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
@@ -190,12 +162,10 @@ function sorted(rows, { key, descending }) {
 }
 
 function record(row, from, to) {
-  const short = (value) => (value === null ? null : Number(value.toPrecision(5)));
-  const end = (value) => (numbers.isTooWide(row.ratio) ? null : short(value));
   return {
     workload: row.workload, pass: row.pass, from, to,
     from_seconds: row.base.seconds, to_seconds: row.other.seconds,
-    ratio: short(row.ratio.value), ratio_low: end(row.ratio.low), ratio_high: end(row.ratio.high),
-    reading: row.reading, too_noisy: numbers.isTooWide(row.ratio), notes: row.care.join("; "),
+    ratio: row.change?.value ?? null, ratio_low: row.change?.low ?? null, ratio_high: row.change?.high ?? null,
+    heats: row.change?.heats ?? 0, reading: row.reading, too_noisy: row.change?.isTooNoisy ?? false, notes: row.care.join("; "),
   };
 }

@@ -77,14 +77,15 @@ def test_what_was_measured_is_never_replaced(project):
     results = stored(project, "titan-1080ti", "torch-0.4.0")
     kept = KeptResults(results.params, {}, results.commit_hash, results.date, results._python, "passtime", {})
     kept.load_data(str(project / "results"))
-    benchmark = {
-        "name": "layers.Dense.time_forward",
-        "params": [["'dense'"], ["'gpu'"]],
-        "version": "1",
-        "type": "time",
-    }
+    known = json.loads((project / "results/benchmarks.json").read_text("utf-8"))["layers.Dense.time_forward"]
+    benchmark = {**known, "params": [["'dense'"], ["'gpu'"]]}
     place = cells_of(benchmark)[0]
-    line = {"benchmark": place.benchmark, "version": "1", "params": list(place.params), "release": "torch-0.4.0"}
+    line = {
+        "benchmark": place.benchmark,
+        "version": benchmark["version"],
+        "params": list(place.params),
+        "release": "torch-0.4.0",
+    }
     measured = BenchmarkResult([0.5], [[0.5] * 6], [1], 0, "", None)
     kept.put(benchmark, place, measured, [line], started_at=datetime.now(timezone.utc))
     ended = run(TABLES)

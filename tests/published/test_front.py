@@ -97,7 +97,7 @@ def test_a_cell_reads_as_its_number(visit: Visit) -> None:
     expect(rows).to_have_count(2)
     shown = cells(rows.nth(1))
     assert shown[:2] == ["vgg16", OTHER]
-    assert shown[6].startswith(f"{other:.3g} ± ")
+    assert shown[6].startswith(f"{other:#.3g} ± ")
     assert float(shown[7].rstrip("×")) == pytest.approx(change.ratio, rel=0.005)
 
 

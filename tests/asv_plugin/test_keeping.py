@@ -111,7 +111,7 @@ def test_each_round_has_a_worker_of_its_own(project, order):
             by_cell.setdefault(line["params"][0], []).append(line["worker"])
         (workers,) = {tuple(found) for found in by_cell.values()}
         assert len(by_cell) == 3
-        assert len(set(workers)) == 2
+        assert len(set(workers)) == 3
 
 
 def test_show_stderr_tells_all_of_a_failure(project):
@@ -175,11 +175,11 @@ def test_an_interrupt_keeps_all_that_was_measured(project, sessions, ending):
 
     del project.environment[adapter.PASSES]
     resumed = project.asv(*arguments, "--skip-existing-successful")
-    # All were in their first of two rounds.
-    assert measured_cells(resumed) == [RESNET50, DENSE, RESNET18, RESNET50]
+    # All were in their first of three rounds.
+    assert measured_cells(resumed) == [RESNET50, *[DENSE, RESNET18, RESNET50] * 2]
     samples = project.stored("fake-1.0", "samples")
     assert samples[DENSE][: len(first[DENSE])] == first[DENSE]
-    assert all(len(samples[cell]) >= 10 for cell in (DENSE, RESNET18, RESNET50))
+    assert all(len(samples[cell]) >= 15 for cell in (DENSE, RESNET18, RESNET50))
     assert measured_cells(project.asv(*arguments, "--skip-existing-successful")) == []
 
 
@@ -287,21 +287,23 @@ def test_a_run_of_some_leaves_the_others(project):
 
 
 def test_fewer_rounds_than_wanted_are_completed(project):
-    """--skip-existing-successful completes a cell of one round with its second, and repeats nothing."""
+    """--skip-existing-successful completes a cell of one round with two more, and repeats nothing."""
     run(project, "fake-1.0^!", *FORWARD, *ONE_ROUND)
     one = project.stored("fake-1.0", "samples")
     run(project, "fake-1.0^!", *FORWARD, "--skip-existing-successful")
-    two = project.stored("fake-1.0", "samples")
-    assert all(two[cell][: len(one[cell])] == one[cell] and len(two[cell]) == 2 * len(one[cell]) for cell in one)
-    assert len(project.sessions("fake-1.0")) == 6
+    all_three = project.stored("fake-1.0", "samples")
+    for cell, samples in one.items():
+        assert all_three[cell][: len(samples)] == samples
+        assert len(all_three[cell]) == 3 * len(samples)
+    assert len(project.sessions("fake-1.0")) == 9
 
 
 def test_measuring_again_adds_samples_and_sessions(project):
     """A cell that is measured again has the sessions of both runs, with --append-samples and without."""
     for runs, option in enumerate([(), (), ("--append-samples",)], start=1):
         run(project, "fake-1.0^!", "-b", "Layer.time_forward", "-a", "repeat=3", *option)
-        assert len(project.stored("fake-1.0", "samples")[DENSE]) == 6 * runs
-        assert len(project.sessions("fake-1.0")) == 2 * runs
+        assert len(project.stored("fake-1.0", "samples")[DENSE]) == 9 * runs
+        assert len(project.sessions("fake-1.0")) == 3 * runs
 
 
 def test_failed_cells_can_be_skipped(project):
@@ -327,7 +329,7 @@ def test_quick_never_replaces_samples_taken_in_earnest(project):
 
 
 def test_interleaved_rounds_take_a_worker_each(project):
-    """--interleave-rounds measures A B B A, with a start of a worker for each round and no other."""
+    """--interleave-rounds measures A B B A A B, with a start of a worker for each heat and no other."""
     (project.root / "counting.py").write_text(
         "from passtime.worker.driver import supervisor\n"
         "start = supervisor.Worker._await_hello\n"
@@ -340,10 +342,12 @@ def test_interleaved_rounds_take_a_worker_each(project):
     configuration = project.root / "asv.conf.json"
     configuration.write_text(configuration.read_text("utf-8").replace('".fake', '".counting", ".fake'), "utf-8")
     printed = run(project, "fake-1.0..fake-3.0", "-b", "Layer.time_forward", "--interleave-rounds")
-    assert releases(printed) == ["fake-2.0", "fake-3.0", "fake-3.0", "fake-2.0"]
-    assert re.findall(r"^started (.*)$", printed, re.MULTILINE) == releases(printed)
+    assert releases(printed) == ["fake-3.0", "fake-2.0", "fake-2.0", "fake-3.0", "fake-3.0", "fake-2.0"]
+    started = re.findall(r"^started (.*)$", printed, re.MULTILINE)
+    assert [{*started[place : place + 2]} for place in (0, 2, 4)] == [{"fake-2.0", "fake-3.0"}] * 3
+    assert len(started) == 6
     for release in ("fake-2.0", "fake-3.0"):
-        assert len([line for line in project.sessions(release) if line["benchmark"] == "nets.Layer.time_forward"]) == 2
+        assert len([line for line in project.sessions(release) if line["benchmark"] == "nets.Layer.time_forward"]) == 3
 
 
 def test_a_bare_run_takes_the_newest_that_runs_here(project):

@@ -19,7 +19,8 @@ from typing import Any
 from passtime.worker import protocol
 from passtime.worker.inside import adapter as base
 
-# JSON, a mishap for each workload it names: {"resnet50": "crash"}. See `Workload._suffer`.
+# JSON, a mishap for each workload it names, in all releases or in one: {"resnet50": "crash", "dense in fake-2.0":
+# "error"}. See `Workload._suffer`.
 MISHAPS = "PASSTIME_FAKE_MISHAPS"
 # A file with the name of a workload, whose every other session of a kind is half as slow again; it keeps count of them.
 UNSTEADY = "PASSTIME_FAKE_UNSTEADY"
@@ -223,7 +224,8 @@ class Fake(base.Adapter):
         workload, device = request["workload"], request["device"]
         if device not in self.devices():
             raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} sees no {device} here")
-        mishap = json.loads(os.environ.get(MISHAPS, "{}")).get(workload)
+        mishaps = json.loads(os.environ.get(MISHAPS, "{}"))
+        mishap = mishaps.get(f"{workload} in fake-{VERSION}", mishaps.get(workload))
         if mishap == "unavailable":
             raise protocol.Failure(protocol.UNAVAILABLE, f"fake {VERSION} has no {workload}")
         slowness = 1 + 0.1 * (int(VERSION.partition(".")[0]) - 1)

@@ -13,6 +13,7 @@ from typing import Any
 
 from fake.fifo import DEADLINE_SECONDS
 from passtime import places
+from passtime.asv.together import REFERENCE_VARIABLE
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
@@ -67,6 +68,8 @@ class Project:
             "PYTHONPATH": str(TESTS),
             places.HOME_VARIABLE: str(root / "cache"),
             places.RELEASES_VARIABLE: str(root / "releases.toml"),
+            # All fake releases are always there; what is about heats says so itself.
+            REFERENCE_VARIABLE: "none",
         }
 
     def write_releases(self, missing: tuple[str, ...] = RELEASES[:1], names: tuple[str, ...] = RELEASES) -> None:

@@ -120,7 +120,7 @@ def test_the_lines_that_asv_leaves_tell_the_causes(tmp_path):
     lines = sweep_sides.sessions(project.results)
     causes = sweep_sides.causes(lines, inside_seconds=0.0)
     spent = {line["provenance.session_seconds"] for line in lines}
-    assert (len(lines), len(spent)) == (6, 2)
+    assert (len(lines), len(spent)) == (9, 2)
     assert sum(causes.values()) == pytest.approx(sum(line["seconds"] for line in lines))
     assert causes[sweep_sides.WARMUP] > 0
     assert project.survivors() == []

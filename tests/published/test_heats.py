@@ -19,10 +19,11 @@ BASE, OTHER, LAST = "fake-1.0", "fake-2.0", "fake-3.0"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Three fake releases in heats with the last, but for one workload that `asv run` measured; published."""
+    """Three fake releases in heats with the last, but for one workload that was measured alone; published."""
     project = Project(tmp_path_factory.mktemp("heats"))
     project.passtime("sweep", BASE, OTHER, LAST, "--bench", r"time_.*'(resnet18|dense)'")
-    project.asv("run", f"{BASE} {OTHER}", "-b", "time_.*'resnet50', 'cpu'")
+    for release in (BASE, OTHER):
+        project.asv("run", release, "-b", "time_.*'resnet50', 'cpu'")
     project.asv("publish")
     return project
 

@@ -36,7 +36,7 @@ class PassBenchmark:
 
     params: Sequence[Sequence[str]]
     param_names: Sequence[str] = ("workload", "device")
-    rounds = 2  # a session each, in a process of its own
+    rounds = 3  # a session each, in a process of its own; a change is not known from fewer heats
     timeout = sampling.SESSION_SECONDS
     warmup_time = 0
     number = 1

@@ -24,7 +24,7 @@ from asv.repo import NoSuchNameError, get_repo
 from asv.results import get_filename
 
 from passtime import places
-from passtime.asv import comparing, machine
+from passtime.asv import comparing, machine, together
 from passtime.asv import process as asv_process
 from passtime.asv.environment import PasstimeEnvironment
 from passtime.asv.patterns import compiled
@@ -153,6 +153,7 @@ def _prepare_measuring(
     _check_attributes(getattr(args, "attribute", None) or {})
     computer()  # what is wrong with it is said before anything is installed
     settings.check()
+    together.reference(places.root())
     end_by_interrupt()
     runner = Runner(Path(conf.results_dir), skip_measured, skip_failed)
     # asv would skip, fail and store whole benchmarks.

@@ -55,7 +55,7 @@ class PasstimeEnvironment(Environment):
         self._requirements: dict[str, str] = {}  # asv's own __init__ reads it before it sets it
         super().__init__(conf, self.python, {}, {})
         self._root = places.root()
-        self._manifest = manifest.load(self._root)
+        self.known = manifest.load(self._root)
         self._runtimes: dict[str, store.Runtime] = {}
         self._missing: dict[str, str] = {}
         self._workers: dict[str, Worker] = {}
@@ -66,6 +66,7 @@ class PasstimeEnvironment(Environment):
         self._install_timeout_seconds: float = conf.install_timeout
         self.release: manifest.Release | None = None
         self.release_count = 1  # of the run
+        self.releases: list[manifest.Release] = []  # those of the run whose runtimes are there
         self.sessions: list[dict] = []  # what the worker said of itself to the last benchmark process
         # Workers also end with this process when it is killed, but then their sockets' folders stay.
         atexit.register(self.stop_workers)
@@ -92,7 +93,7 @@ class PasstimeEnvironment(Environment):
         """
         if self._finds_benchmarks:
             return
-        release = self.release = self._manifest.get(
+        release = self.release = self.known.get(
             repository.release_name(places.timeline_repository(self._root), commit_hash)
         )
         if not self.needs_runtimes:
@@ -112,6 +113,8 @@ class PasstimeEnvironment(Environment):
         for commit_hash in commit_hashes:
             with contextlib.suppress(NotInstalled):
                 self.install_project(conf, repo, commit_hash)
+                if self.release is not None and self.needs_runtimes:
+                    self.releases.append(self.release)
 
     def run(self, args: list[str], **kwargs: Any) -> Any:
         """Runs one of asv's scripts in asv's own interpreter; for what asks one, with its release's worker running."""
@@ -132,14 +135,16 @@ class PasstimeEnvironment(Environment):
             self.sessions = [json.loads(line) for line in session_log.read_text("utf-8").splitlines()]
         return ended
 
-    def worker(self) -> Worker:
-        """The worker of the release that was installed last: started, or started again where it died.
+    def worker(self, release: manifest.Release | None = None) -> Worker:
+        """A release's worker, by default of the one that was installed last: started, or started again where it died.
 
-        Raises PasstimeError when it does not start.
+        Raises PasstimeError when it does not start, and for a release whose runtime is not there.
         """
-        assert self.release is not None
-        release = self.release
+        release = release or self.release
+        assert release is not None
         if release.name not in self._workers:
+            if release.name not in self._runtimes:
+                self._runtimes[release.name] = store.ensure(release, _announce, self._install_timeout_seconds)
             framework, runtime = frameworks.get(release.framework), self._runtimes[release.name]
             self._workers[release.name] = start.worker(framework, runtime, cores.threads())
         worker = self._workers[release.name]
@@ -158,11 +163,11 @@ class PasstimeEnvironment(Environment):
             benchmark.SESSION_LOG_VARIABLE: str(session_log),
         }
         if attributes.get("repeat"):
-            variables[benchmark.SAMPLES_VARIABLE] = str(_samples(attributes["repeat"]))
+            variables[benchmark.SAMPLES_VARIABLE] = str(samples_of(attributes["repeat"]))
         return variables
 
 
-def _samples(repeat: int | list) -> int:
+def samples_of(repeat: int | list) -> int:
     """The number of samples in asv's `repeat`: a number, or the least, the most, and seconds."""
     return int(repeat[1] if isinstance(repeat, list) else repeat)
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from asv import util
 from asv.benchmarks import Benchmarks
 
-from passtime.asv.results import KeptResults
+from passtime.asv.suite import selected
 from passtime.catalog import requests
 from passtime.results.computer import is_of_here
-from passtime.results.sessions import QUICK, Cell, cells_of
+from passtime.results.content import Content
+from passtime.results.sessions import QUICK, Cell
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,13 @@ class Plan:
                 self.not_available.append(cell)
 
 
-def make(benchmarks: Benchmarks, results: KeptResults, choice: Choice) -> Plan:
-    """The plan for a release: asv's selection of benchmarks and parameters, less what the choice leaves alone."""
+def make(benchmarks: Benchmarks, results: Content, choice: Choice) -> Plan:
+    """The plan for a release: asv's selection of benchmarks and parameters, less what the choice leaves alone.
+
+    `results` are what is stored of the release.
+    """
     plan = Plan()
-    cells = [
-        (cell, benchmark)
-        for name, benchmark in benchmarks.items()
-        for cell in cells_of(benchmark)
-        if benchmarks.benchmark_selection[name] is None or cell.index in benchmarks.benchmark_selection[name]
-    ]
+    cells = [(cell, benchmark) for name, benchmark in benchmarks.items() for cell in selected(benchmarks, name)]
     for cell, benchmark in sorted(cells, key=lambda pair: _order(pair[0])):
         stored = results.value(benchmark, cell)
         sessions = results.sessions.of(cell, benchmark["version"])

@@ -7,9 +7,8 @@ offer to replace is replaced here, by name, and each replacement says what asv d
 - suite.py:    runtimes are installed before the first measurement, and finding the benchmarks needs no release;
 - lean.py:     what a process that asks a worker does not import;
 - runner.py:   what is measured, cell by cell, and how much is left;
-- budget.py, need.py: when it ends where time is bounded, and where what is left of the time goes;
+- together.py: the releases of a run, measured in heats;
 - results.py:  what is kept of it;
-- survey.py:   what a run would measure, for commands that are not asv's;
 - comparing.py: what `asv compare` lists;
 - machine.py:  what this computer is called.
 """

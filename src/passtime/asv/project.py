@@ -13,12 +13,8 @@ from asv.plugin_manager import plugin_manager
 from asv.repo import get_repo
 
 from passtime.asv.commands import open_project
-from passtime.asv.suite import Suite
-from passtime.catalog import requests
-from passtime.catalog.place import Item
+from passtime.asv.suite import Suite, by_session
 from passtime.errors import PasstimeError
-from passtime.results.sessions import Cell, cells_of
-from passtime.results.store import Cells
 from passtime.results.store import Suite as SuiteOfResults
 from passtime.timeline import manifest
 from passtime.timeline.manifest import Release
@@ -48,7 +44,7 @@ class Project:
                 raise KeyboardInterrupt from None
             raise PasstimeError(str(error)) from None
         self._machine = Machine.load(machine_name=machine, interactive=False)
-        self.cells = _by_session(self.benchmarks)
+        self.cells = by_session(self.benchmarks)
 
     @property
     def machine(self) -> str:
@@ -79,15 +75,3 @@ class Project:
         self.benchmarks.save()  # `asv compare` and `asv publish` look benchmarks up there
         self._machine.save(self._conf.results_dir)
         return SuiteOfResults(self._root, self.machine, vars(self._machine), self.cells)
-
-
-def _by_session(found: Suite) -> dict[Item, Cells]:
-    """What each session measures, in the benchmarks' order."""
-    cells: dict[Item, dict[str, tuple[dict, Cell]]] = {}
-    for name, one in found.items():
-        method = requests.method_of(name)
-        if requests.are_asked(one):
-            for cell in cells_of(one):
-                workload, device = cell.params
-                cells.setdefault(Item(workload, device, requests.session_of(method)), {})[method] = (one, cell)
-    return {**cells}

@@ -81,21 +81,22 @@ class KeptResults(Results):
         """
         value, samples, number = (column[cell.index] for column in (measured.result, measured.samples, measured.number))
         self._errcode[cell.benchmark], self._stderr[cell.benchmark] = measured.errcode, measured.stderr
-        with self._changing() as stored:
+        with self.changing() as stored:
             stored.add(benchmark, cell, sessions, value, samples, number or 1, milliseconds(started_at))
 
     def put_not_available(self, benchmark: dict, cells: Sequence[Cell]) -> None:
         """Stores NaN for those of the cells that were never measured, and saves."""
-        with self._changing() as stored:
+        with self.changing() as stored:
             stored.put_not_available(benchmark, cells, milliseconds(datetime.now(timezone.utc)))
 
     def put_failure(self, benchmark: dict, cell: Cell, line: dict, started_at: datetime) -> None:
         """Notes a failed attempt and saves; what is stored stays."""
-        with self._changing() as stored:
+        with self.changing() as stored:
             stored.put_failure(benchmark, cell, line, milliseconds(started_at))
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[Content]:
+    def changing(self) -> Iterator[Content]:
+        """What is stored, to be changed inside, as `Store.changing`; asv sees it afterwards."""
         if self._store is None:
             yield self._content
             return

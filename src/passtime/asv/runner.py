@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,22 @@ from asv.console import log
 from asv.runner import BenchmarkResult
 from asv_runner.statistics import compute_stats, get_err
 
+from passtime import places
 from passtime.amounts import duration
 from passtime.asv import plan
-from passtime.asv.environment import PasstimeEnvironment
+from passtime.asv.environment import PasstimeEnvironment, samples_of
 from passtime.asv.results import KeptResults
+from passtime.asv.suite import by_session
+from passtime.asv.together import Together
 from passtime.catalog import requests
 from passtime.errors import PasstimeError, plain
+from passtime.measure import heat
 from passtime.results import pace
 from passtime.results.computer import computer
+from passtime.results.content import Content
 from passtime.results.sessions import COMPUTER, FAILURE, QUICK, SAMPLES, STARTED_AT, WORKER, Cell, said_of_release
-from passtime.results.store import NotKept
+from passtime.results.store import NotKept, store_of
+from passtime.timeline.manifest import Release
 from passtime.worker.driver import limits
 
 # --quick's attributes, as asv sets them.
@@ -47,7 +54,10 @@ class Runner:
     def __init__(self, results: Path, skip_measured: bool = False, skip_failed: bool = False) -> None:
         self._skip_measured = skip_measured
         self._skip_failed = skip_failed
-        self._plans: dict[str, plan.Plan] = {}  # by commit; with --interleave-rounds a release has several turns
+        # By the release's name; with --interleave-rounds a release has several turns.
+        self._plans: dict[str, plan.Plan] = {}
+        self._begun: set[str] = set()
+        self._together: Together | None = None
         self._estimate = pace.Estimate(results)
 
     def run_benchmarks(
@@ -73,10 +83,13 @@ class Runner:
         choice = plan.Choice(self._skip_measured, self._skip_failed, quick, attributes.get("rounds"))
         # A process for each benchmark, never a fork server: its variables say which worker to ask.
         spawner = runner.get_spawner(env, benchmarks.benchmark_dir, "spawn")
-        measuring = _Measuring(env, results, spawner, attributes, quick, show_stderr)
+        # A quick look is no measurement, and a heat has no time-out of asv's.
+        if self._together is None and not quick and not attributes.get("timeout"):
+            self._together = self._heats(benchmarks, env, results, choice, attributes)
+        measuring = _Measuring(env, results, spawner, attributes, quick, show_stderr, self._together)
         with log.indent():
             try:
-                todo = self._plans.get(results.commit_hash) or self._make_plan(benchmarks, env, results, choice)
+                todo = self._begin(benchmarks, env, results, choice)
                 most = max(todo.rounds.values(), default=0)
                 for round_ in run_rounds or range(most, 0, -1):
                     # What a worker happens to get, above all where its memory lies, all its sessions share.
@@ -89,7 +102,7 @@ class Runner:
             except PasstimeError as error:
                 # Without its worker nothing of this release can be measured; the others go on.
                 log.error(str(error))
-                self._give_up(results)
+                self._give_up(env.release, results)
             finally:
                 measuring.close()
         results.errcode.update(measuring.errcodes)
@@ -101,28 +114,61 @@ class Runner:
         """Skips a release that could not be installed: asv would overwrite all that is stored of it with null."""
         assert env.release is not None
         log.warning(f"{env.release.name} is skipped: it is not installed, as said above")
-        self._give_up(results)
+        self._give_up(env.release, results)
         return results
 
-    def _give_up(self, results: KeptResults) -> None:
-        self._plans[results.commit_hash] = plan.Plan()
+    def _give_up(self, release: Release, results: KeptResults) -> None:
+        self._plans[release.name] = plan.Plan()
         results.errcode[_RELEASE] = 1
 
-    def _make_plan(
+    def _heats(
+        self,
+        benchmarks: Benchmarks,
+        env: PasstimeEnvironment,
+        results: KeptResults,
+        choice: plan.Choice,
+        attributes: dict[str, Any],
+    ) -> Together:
+        facts = {name: value for name, value in results.params.items() if name != "python"}
+
+        def plan_of(release: Release) -> plan.Plan:
+            stored = store_of(places.root(), facts, release).read
+            return self._plan_of(release, benchmarks, env, stored, choice)
+
+        repeat = attributes.get("repeat")
+        return Together(env, by_session(benchmarks), facts, plan_of, samples_of(repeat) if repeat else None)
+
+    def _begin(
         self, benchmarks: Benchmarks, env: PasstimeEnvironment, results: KeptResults, choice: plan.Choice
     ) -> plan.Plan:
-        made = plan.make(benchmarks, results, choice)
-        there = sum(rounds == 0 for rounds in made.rounds.values())
-        if made.left():
-            if any(requests.are_asked(benchmarks[cell.benchmark]) for cell in made.left()):
-                made.leave_out_devices(benchmarks, env.worker().hello["devices"])
+        """The plan of the release whose turn it is, told at its first."""
+        assert env.release is not None
+        made = self._plan_of(env.release, benchmarks, env, lambda: results.content, choice)
+        if env.release.name not in self._begun:
+            self._begun.add(env.release.name)
             for name, benchmark in benchmarks.items():
                 results.put_not_available(benchmark, [cell for cell in made.not_available if cell.benchmark == name])
-        made.total = made.left()
-        self._plans[results.commit_hash] = made
-        counts = {"to measure": len(made.total), "not available here": len(made.not_available), "left alone": there}
-        log.info(", ".join(f"{count} {what}" for what, count in counts.items() if count))
+            there = len(made.rounds) - len(dict.fromkeys(made.total)) - len(made.not_available)
+            counts = {"to measure": len(made.total), "not available here": len(made.not_available), "left alone": there}
+            log.info(", ".join(f"{count} {what}" for what, count in counts.items() if count))
         return made
+
+    def _plan_of(
+        self,
+        release: Release,
+        benchmarks: Benchmarks,
+        env: PasstimeEnvironment,
+        stored: Callable[[], Content],
+        choice: plan.Choice,
+    ) -> plan.Plan:
+        """A release's plan, made when it is first asked for: before heats have measured what it is to measure."""
+        if release.name not in self._plans:
+            made = plan.make(benchmarks, stored(), choice)
+            if any(requests.are_asked(benchmarks[cell.benchmark]) for cell in made.left()):
+                made.leave_out_devices(benchmarks, env.worker(release).hello["devices"])
+            made.total = made.left()
+            self._plans[release.name] = made
+        return self._plans[release.name]
 
     def _measure_round(
         self, round_: int, todo: plan.Plan, benchmarks: Benchmarks, measuring: _Measuring, env: PasstimeEnvironment
@@ -162,8 +208,10 @@ class _Measuring:
         attributes: dict[str, Any],
         quick: bool,
         show_stderr: bool,
+        together: Together | None,
     ) -> None:
         self._env = env
+        self._together = together
         self._results = results
         self._spawner = spawner
         self._attributes = attributes
@@ -182,8 +230,18 @@ class _Measuring:
         assert self._env.release is not None
         started_at, started = datetime.now(timezone.utc), time.monotonic()
         self._env.asks_worker = requests.are_asked(benchmark)
+        measured, failure = None, None
+        if self._env.asks_worker and self._together is not None:
+            try:
+                if self._together.has(benchmark, cell, self._results):
+                    self.measured += 1
+                    return self._stored(benchmark, cell) + self._together.news(), None
+            except heat.Unmeasured as failed:
+                failure = str(failed.error)
         worker = {WORKER: self._env.worker().identity} if self._env.asks_worker else {}
-        measured = self._run(benchmark, cell)
+        if failure is None:
+            measured = self._run(benchmark, cell)
+            failure = _reason(measured) if measured.result[cell.index] is None else None
         line = {
             "benchmark": cell.benchmark,
             "version": benchmark["version"],
@@ -196,12 +254,11 @@ class _Measuring:
             COMPUTER: computer(),
             **({QUICK: True} if self.quick else {}),
         }
-        if measured.result[cell.index] is None:
-            failure = _reason(measured)
+        if measured is None or failure is not None:
             self._results.put_failure(benchmark, cell, {**line, FAILURE: failure}, started_at)
             self.failed += 1
-            self.errcodes[cell.benchmark] = measured.errcode or 1
-            if self._show_stderr:
+            self.errcodes[cell.benchmark] = (measured and measured.errcode) or 1
+            if self._show_stderr and measured is not None:
                 log.error(plain(measured.stderr))
             return "failed", failure
         not_available = util.is_na(measured.result[cell.index])
@@ -211,6 +268,11 @@ class _Measuring:
         self._results.put(benchmark, cell, measured, sessions, started_at=started_at)
         self.measured += 1
         return _shown(benchmark, cell, measured), None
+
+    def _stored(self, benchmark: dict, cell: Cell) -> str:
+        """What is stored of a cell by now, for the reader."""
+        value, stats = self._results.value(benchmark, cell), self._results.stats(benchmark, cell)
+        return util.human_value(value, benchmark["unit"], err=get_err(value, stats) if stats else None)
 
     def summary(self) -> str:
         taken = duration(time.monotonic() - self._started)

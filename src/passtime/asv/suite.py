@@ -8,6 +8,9 @@ from typing import Any
 from asv.benchmarks import Benchmarks
 
 from passtime.catalog import requests
+from passtime.catalog.place import Item
+from passtime.results.sessions import Cell, cells_of
+from passtime.results.store import Cells
 
 JUST_DISCOVER = ["just-discover"]  # asv's way to say: write benchmarks.json, run nothing
 
@@ -40,3 +43,21 @@ class InstallingSuite(Suite):
             for environment in environments:
                 environment.install_all(conf, repo, commit_hash)
         return found
+
+
+def by_session(found: Benchmarks) -> dict[Item, Cells]:
+    """What each session measures of the benchmarks that asv has selected, in their order."""
+    cells: dict[Item, dict[str, tuple[dict, Cell]]] = {}
+    for name, one in found.items():
+        method = requests.method_of(name)
+        if requests.are_asked(one):
+            for cell in selected(found, name):
+                workload, device = cell.params
+                cells.setdefault(Item(workload, device, requests.session_of(method)), {})[method] = (one, cell)
+    return {**cells}
+
+
+def selected(found: Benchmarks, name: str) -> list[Cell]:
+    """The cells of a benchmark that asv has selected."""
+    chosen = found.benchmark_selection[name]
+    return [cell for cell in cells_of(found[name]) if chosen is None or cell.index in chosen]

@@ -1,8 +1,8 @@
 """HOW MANY samples a worker takes: one policy, sent with every request, so that every framework samples alike.
 
 Why these numbers: asv's rank test needs more than six samples a side to call any difference, and its power at a 2 %
-change with 1 % noise is 0.79 with ten samples a side (docs/decisions). asv runs two rounds, a session each, so a
-session's minimum is half of what a comparison needs.
+change with 1 % noise is 0.79 with ten samples a side (docs/decisions). asv runs three rounds, a session each, and two
+sessions of the minimum are what a comparison needs.
 """
 
 from __future__ import annotations

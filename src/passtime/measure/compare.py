@@ -6,15 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import datetime, timezone
 from pathlib import Path
 
 from rich.console import Console
 
-from passtime.catalog import frameworks, requests, sampling, workloads
+from passtime.catalog import frameworks, sampling, workloads
 from passtime.catalog.place import Item, Place
 from passtime.errors import PasstimeError
-from passtime.measure import heat, report, room
+from passtime.measure import heat, keeping, report, room
 from passtime.measure.analysis import Analysis
 from passtime.measure.campaign import Campaign, Next
 from passtime.measure.parity import check_all
@@ -23,16 +22,7 @@ from passtime.results import stored
 from passtime.results.computer import computer
 from passtime.results.heats import Heat
 from passtime.results.parity import UNCHECKED, Parity, Record
-from passtime.results.sessions import (
-    COMPUTER,
-    HEAT,
-    LEFT_OUT,
-    STARTED_AT,
-    TURN_SAMPLES,
-    WORKER,
-    said_of_release,
-)
-from passtime.results.store import Store, Suite, land
+from passtime.results.store import Store, Suite
 from passtime.results.stored import Stored
 from passtime.runtimes import store
 from passtime.timeline.manifest import Release
@@ -269,23 +259,9 @@ class _Heats:
 
     def _keep(self, taken: heat.Taken) -> None:
         """Adds the sessions to the releases' results, and the heat to the analysis."""
-        name = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         cells = self._suite.cells[taken.item]
-        for release, session in taken.sessions.items():
-            side = self._sides[release]
-            said = {
-                **said_of_release(side.release),
-                **requests.said_of_driver(self._policy),
-                STARTED_AT: session.started_at.isoformat(timespec="seconds"),
-                "seconds": round(taken.seconds / len(taken.sessions), 2),
-                WORKER: session.worker,
-                COMPUTER: self._here,
-                HEAT: name,
-                TURN_SAMPLES: 1,
-                LEFT_OUT: [*taken.left_out],
-                "waiting_cpu_seconds": round(session.waiting_cpu_seconds, 4),
-            }
-            land(side.results, cells, session.replies(taken.item, taken.marks), said)
+        sides = {name: (side.release, side.results) for name, side in self._sides.items()}
+        name = keeping.keep(taken, sides, cells, self._policy)
         kept = [turn for turn in range(taken.turns) if turn not in taken.left_out]
         for measured_pass in taken.item.passes:
             method = f"time_{measured_pass}"

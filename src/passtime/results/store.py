@@ -6,10 +6,11 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -41,6 +42,13 @@ Cells = Mapping[str, tuple[dict, Cell]]
 
 class NotKept(PasstimeError):
     """Results could not be written: its text names the file, and says what is kept."""
+
+
+class Results(Protocol):
+    """Results of a release that can be added to: a `Store`, or asv's own view of one."""
+
+    def changing(self) -> AbstractContextManager[Content]:
+        """What is stored, to be changed inside, as `Store.changing`."""
 
 
 class Store:
@@ -190,14 +198,14 @@ def _text(path: Path) -> str:
         raise content.Damaged(f"{path} is damaged: it is no text in UTF-8") from None
 
 
-def land(store: Store, cells: Cells, replies: Mapping[str, Mapping[str, Any]], session: Mapping[str, Any]) -> None:
+def land(results: Results, cells: Cells, replies: Mapping[str, Mapping[str, Any]], session: Mapping[str, Any]) -> None:
     """Adds a session's samples and peaks to a release's results, and saves.
 
     `replies` are the worker's, by method, none of what the device cannot tell; `session` is what provenance says of the
     session as a whole. Raises as `Store.changing`.
     """
     started_at = milliseconds(datetime.fromisoformat(session[STARTED_AT]))
-    with store.changing() as stored:
+    with results.changing() as stored:
         for method, (benchmark, cell) in cells.items():
             if method in replies:
                 reply = replies[method]

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from passtime import places, worker
+from passtime.asv.together import REFERENCE_VARIABLE
 from passtime.cli import dashboard
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
@@ -103,12 +104,13 @@ def project(folder: Path) -> None:
 
 
 def run_asv(arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> float:
-    """Runs asv in `folder`, its output on stderr, and gives its wall time in seconds.
+    """Runs asv in `folder`, its output on stderr, and gives its wall time in seconds; a release is measured alone.
 
     Raises PasstimeError when it fails.
     """
+    alone = {**(os.environ if environment is None else environment), REFERENCE_VARIABLE: "none"}
     start = time.monotonic()
-    ended = subprocess.run([sys.executable, "-m", "asv", *arguments], cwd=folder, env=environment, stdout=sys.stderr)
+    ended = subprocess.run([sys.executable, "-m", "asv", *arguments], cwd=folder, env=alone, stdout=sys.stderr)
     seconds = time.monotonic() - start
     if ended.returncode != 0:
         raise PasstimeError(f"`asv {arguments[0]}` failed, as said above")

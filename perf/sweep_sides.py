@@ -23,13 +23,13 @@ from passtime.catalog import frameworks
 from passtime.errors import PasstimeError
 from passtime.runtimes.store import Runtime
 from passtime.timeline.manifest import Release
-from passtime.worker.driver import cores
+from passtime.worker.driver import cores, start
 from passtime.worker.inside import sampler
 
 # A total is a forward and a backward pass again: what was recorded is not counted twice.
 COUNTED = ("forward", "backward", "inference")
 PASSES = (*COUNTED, "total")
-ROUNDS = 2  # asv's, in both suites
+ROUNDS = 2  # in both suites; asv's own default
 
 # Where our side's time goes.
 INSIDE, BETWEEN, WARMUP, BUILDING, AROUND, PROCESSES, WORKER, ASV = (
@@ -132,19 +132,20 @@ def our_starts(release: Release, runtime: Runtime, folder: Path) -> dict[str, fl
     folder.mkdir(exist_ok=True)
     harness.project(folder)
     asv_seconds = harness.run_asv(["run", f"{release.name}^!", "-b", *JUST_DISCOVER], folder)
-    start = time.monotonic()
+    began = time.monotonic()
     with start.worker(frameworks.get(release.framework), runtime, cores.threads()):
         pass
-    return {ASV: asv_seconds, WORKER: time.monotonic() - start}
+    return {ASV: asv_seconds, WORKER: time.monotonic() - began}
 
 
 def measure_ours(release: Release, workloads: Sequence[str], folder: Path) -> Piece:
-    """`asv run` as a user would type it, in a project whose results lie in `folder`."""
+    """`asv run` as a user would type it, for so many rounds, in a project whose results lie in `folder`."""
     folder.mkdir(exist_ok=True)
     harness.project(folder)
     alternatives = "|".join(repr(name) for name in workloads)
     selection = rf"\((?:{alternatives}), 'cpu'\)$"
-    seconds = harness.run_asv(["run", f"{release.name}^!", "-b", rf"time_\w+{selection}"], folder)
+    options = ["-a", f"rounds={ROUNDS}", "-b", rf"time_\w+{selection}"]
+    seconds = harness.run_asv(["run", f"{release.name}^!", *options], folder)
     lines = [line for line in sessions(folder / "results") if line["params"][0] in workloads]
     cells = recorded(folder / "results", workloads, batch_sizes(lines))
     return Piece(seconds, cells, causes=causes(lines, _counted_seconds(cells)))

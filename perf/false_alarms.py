@@ -47,7 +47,8 @@ Heats = Mapping[Item, Sequence[Mapping[str, Mapping[str, Sequence[float]]]]]
 @click.option("--pool", "path", type=click.Path(path_type=Path), default=POOL, show_default=True)
 @click.option("--rounds", default=0, help="Measure until the pool has so many rounds of heats.")
 @click.option("--minutes", default=60.0, show_default=True, help="Stop measuring after the round in which they end.")
-def main(release_name: str | None, path: Path, rounds: int, minutes: float) -> None:
+@click.option("--slowdown", default=0.0, help="Make one runtime's samples so much slower, 0.02 for 2 %: is it found?")
+def main(release_name: str | None, path: Path, rounds: int, minutes: float, slowdown: float) -> None:
     """Compare a release with itself, in heats of three runtimes, directly and through the third."""
     if rounds:
         harness.warn_if_busy()
@@ -64,18 +65,42 @@ def main(release_name: str | None, path: Path, rounds: int, minutes: float) -> N
     count = min(map(len, heats.values()), default=0)
     if count < SIZES[0]:
         raise click.ClickException(f"{path} has {count} rounds: --rounds {SIZES[0]} or more measures them")
+    sizes = [size for size in SIZES if size <= count]
+    if slowdown:
+        harness.show(power(heats, sizes, count, slowdown))
+    else:
+        alarms(heats, sizes, count)
+
+
+def alarms(heats: Heats, sizes: Sequence[int], count: int) -> None:
+    """Says how often the first two arms, which are alike, are called different."""
     table = Table("compared", "heats", "comparisons", "called changed", "share", "95 % interval")
     table.title = f"A release against itself, in three runtimes: {count} rounds of heats"
     shares = []
-    for name, arms in (("directly", None), ("through a third", ARMS[2])):
-        for size in [size for size in SIZES if size <= count]:
-            found = [alarms(family, arms) for family in families(heats, size, count)]
-            called, rows = sum(one for one, _ in found), sum(rows for _, rows in found)
+    for name, through in (("directly", None), ("through a third", ARMS[2])):
+        for size in sizes:
+            found = [one for family in families(heats, size, count) for one in judged(family, through).values()]
+            called, rows = sum(one in CHANGED for one in found), len(found)
             shares.append(called / rows)
             table.add_row(name, str(size), str(rows), str(called), f"{called / rows:.2%}", interval(called, rows))
     harness.show(table)
     click.echo(f"false alarms: at most {max(shares):.2%} of comparisons; to be at most {GOAL:.0%}: "
                f"{'pass' if max(shares) <= GOAL else 'missed'}")  # fmt: skip
+
+
+def power(heats: Heats, sizes: Sequence[int], count: int, slowdown: float) -> Table:
+    """How often the second arm is called slower once its samples are made so, of all rows and of a model's step."""
+    step = Place(MODEL, "cpu", "total")
+    table = Table("heats", "rows", "called slower", "share", f"{MODEL} total", "called slower", "called faster, any")
+    table.title = f"A release against itself, one runtime's samples {slowdown:.0%} slower: {count} rounds of heats"
+    for size in sizes:
+        found = [judged(family, None, slowdown) for family in families(heats, size, count)]
+        rows = [verdict for one in found for verdict in one.values()]
+        slower = rows.count(judge.SLOWER)
+        steps = sum(one[step] == judge.SLOWER for one in found)
+        table.add_row(str(size), str(len(rows)), str(slower), f"{slower / len(rows):.0%}", str(len(found)), str(steps),
+                      str(rows.count(judge.FASTER)))  # fmt: skip
+    return table
 
 
 def grow(path: Path, workers: Mapping[str, Worker], rounds: int, minutes: float) -> None:
@@ -120,22 +145,22 @@ def families(heats: Heats, size: int, count: int) -> Iterator[Heats]:
         yield {item: found[first : first + size] for item, found in heats.items()}
 
 
-def alarms(family: Heats, through: str | None) -> tuple[int, int]:
-    """How many rows of the first two arms are called changed, and how many rows there are.
+def judged(family: Heats, through: str | None, slowdown: float = 0.0) -> dict[Place, str]:
+    """What is said of each row of the first two arms, the second of which is made so much slower.
 
     With `through`, no heat has both: each is with the third arm, in turn the one and the other.
     """
     analysis = Analysis({})
-    rows = []
+    factors = {arm: 1 + slowdown if arm == ARMS[1] else 1.0 for arm in ARMS}
+    places = [place for item in family for place in item.places]
     for item, found in family.items():
-        for name in item.passes:
-            place = Place(item.workload, item.device, name)
-            rows.append(place)
+        for place in item.places:
             for number, arms in enumerate(found):
                 there = ARMS[:2] if through is None else (ARMS[number % 2], through)
-                analysis.add(place, Heat(str(number), "here", "2", {arm: tuple(arms[arm][name]) for arm in there}))
-    changes = [analysis.change(place, *ARMS[:2]) or judge.UNKNOWN for place in rows]
-    return sum(verdict in CHANGED for verdict in judge.verdicts(changes, 0.02)), len(rows)
+                seconds = {arm: tuple(factors[arm] * one for one in arms[arm][place.measured_pass]) for arm in there}
+                analysis.add(place, Heat(str(number), "here", "2", seconds))
+    changes = [analysis.change(place, *ARMS[:2]) or judge.UNKNOWN for place in places]
+    return dict(zip(places, judge.verdicts(changes, 0.02), strict=True))
 
 
 def interval(called: int, rows: int) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -87,6 +89,29 @@ def as_heat(each: int) -> Callable[[Mapping[str, Worker], Item], tuple[Sequence[
     return take
 
 
+def as_duet(workers: Mapping[str, Worker], item: Item) -> tuple[Sequence[float], Sequence[float]]:
+    """Both sessions at once, one thread each, on a core each; they swap cores half-way (Bulej et al., ICPE 2020)."""
+    fields = {**workloads.request_fields(item.workload, item.device), **sampling.policy_for_heats(), "threads": 1}
+    where = sorted(os.sched_getaffinity(0))[:2]
+    samples: list[list[float]] = [[], []]
+    with ExitStack() as stack:
+        held = [
+            stack.enter_context(client.Session(workers[arm].address, {**fields, "pass": item.passes[-1]}))
+            for arm in ARMS
+        ]
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        for turn in range(SAMPLES):
+            if turn in (0, SAMPLES // 2):
+                for session, core in zip(held, where, strict=True):
+                    os.sched_setaffinity(session.opened["process_id"], {core})
+                where.reverse()
+            for so_far, stepped in zip(samples, pool.map(lambda session: session.step(1, 0), held), strict=True):
+                so_far += stepped["elapsed_seconds." + item.passes[-1]]
+        for session in held:
+            session.close()
+    return samples[0], samples[1]
+
+
 @click.command()
 @harness.release_option
 @click.option("--rounds", default=12, show_default=True, help="Of each method, in turn; new workers in each.")
@@ -94,6 +119,8 @@ def as_heat(each: int) -> Callable[[Mapping[str, Worker], Item], tuple[Sequence[
 def main(release_name: str | None, rounds: int, names: Sequence[str]) -> None:
     """Compare pairs of sessions with heats, of one release against itself: what they vary by, and what they cost."""
     release, runtime = harness.runtime_of(release_name)
+    if len(os.sched_getaffinity(0)) < len(ARMS):
+        raise click.ClickException("two sessions at once need two cores")
     harness.warn_if_busy()
     table = Table("workload", "method", "estimator", "standard deviation", "seconds", "seconds to 1 %")
     table.title = f"{release.name} against itself, training step, {SAMPLES} samples a side, {rounds} rounds"
@@ -104,7 +131,7 @@ def main(release_name: str | None, rounds: int, names: Sequence[str]) -> None:
         items = [Item(name, "cpu", "training") for name in names or ITEMS]
         found = {
             item: [Method("pair", as_pair), Method("heat, 1 sample a turn", as_heat(1)),
-                   Method("heat, 4 samples a turn", as_heat(4))]
+                   Method("heat, 4 samples a turn", as_heat(4)), Method("both at once, a core each", as_duet)]
             for item in items
         }  # fmt: skip
         for number in range(rounds):
@@ -115,9 +142,7 @@ def main(release_name: str | None, rounds: int, names: Sequence[str]) -> None:
                     method.measure(workers, item)
     for item, methods in found.items():
         for method in methods:
-            estimators = (
-                ESTIMATORS if method.name == "heat, 1 sample a turn" else {"ratio of medians": of_quantiles(0.5)}
-            )
+            estimators = {"ratio of medians": of_quantiles(0.5)} if method.take is as_pair else ESTIMATORS
             for name, estimator in estimators.items():
                 deviation, seconds = method.deviation(estimator), statistics.median(method.seconds)
                 needed = seconds * (deviation / 0.01) ** 2

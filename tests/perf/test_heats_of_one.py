@@ -47,6 +47,12 @@ def test_an_arm_that_is_slower_is_called_so(tmp_path):
     assert ended.output.endswith("missed\n")
 
 
+def test_a_slowdown_that_is_put_in_is_found(tmp_path):
+    """With --slowdown the table says how often the slower arm is called slower, and that none is called faster."""
+    ended = run(false_alarms.main, "--pool", pool(tmp_path / "pool.jsonl", 6), "--slowdown", "0.3")
+    assert "| 6 | 36 | 36 | 100% | 1 | 1 | 0 |" in ended.output
+
+
 @pytest.mark.parametrize("rounds", [0, 2])
 def test_too_small_a_pool_is_one_line(tmp_path, rounds):
     """Without a pool, or with too few rounds, the line says how to measure one."""

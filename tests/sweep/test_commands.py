@@ -188,12 +188,9 @@ def test_a_budget_bounds_all_releases(project):
 def test_a_budget_goes_into_what_is_open(project):
     """With a budget the time goes on into rows that are not settled, and not into those that are."""
     unsteady = {adapter.UNSTEADY: str(project.root / "resnet50")}
-    taken = Counter[str]()
-    for _ in range(5):  # on a busy machine the first heats take all of the time
-        sweep(project, "fake-1.0", "fake-2.0", *FORWARD, "--budget", "6s", **unsteady)
-        taken = Counter({name: len(heats(project, "fake-1.0", name)) for name in ("dense", "resnet50")})
-        if taken["resnet50"] > judge.LEAST_HEATS:
-            break
+    # On a busy machine the least heats take several seconds.
+    sweep(project, "fake-1.0", "fake-2.0", *FORWARD, "--budget", "25s", **unsteady)
+    taken = Counter({name: len(heats(project, "fake-1.0", name)) for name in ("dense", "resnet50")})
     assert taken["resnet50"] > taken["dense"]
 
 

@@ -153,7 +153,7 @@ def _prepare_measuring(
     _check_attributes(getattr(args, "attribute", None) or {})
     computer()  # what is wrong with it is said before anything is installed
     settings.check()
-    together.reference(places.root())
+    together.reference(manifest.load(places.root()))
     end_by_interrupt()
     runner = Runner(Path(conf.results_dir), skip_measured, skip_failed)
     # asv would skip, fail and store whole benchmarks.

@@ -138,7 +138,7 @@ class PasstimeEnvironment(Environment):
     def worker(self, release: manifest.Release | None = None) -> Worker:
         """A release's worker, by default of the one that was installed last: started, or started again where it died.
 
-        Raises PasstimeError when it does not start, and for a release whose runtime is not there.
+        Raises PasstimeError when it does not start, and where its runtime cannot be had.
         """
         release = release or self.release
         assert release is not None

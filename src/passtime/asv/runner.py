@@ -148,7 +148,7 @@ class Runner:
             self._begun.add(env.release.name)
             for name, benchmark in benchmarks.items():
                 results.put_not_available(benchmark, [cell for cell in made.not_available if cell.benchmark == name])
-            there = len(made.rounds) - len(dict.fromkeys(made.total)) - len(made.not_available)
+            there = len(made.rounds) - len({*made.total}) - len(made.not_available)
             counts = {"to measure": len(made.total), "not available here": len(made.not_available), "left alone": there}
             log.info(", ".join(f"{count} {what}" for what, count in counts.items() if count))
         return made
@@ -230,18 +230,16 @@ class _Measuring:
         assert self._env.release is not None
         started_at, started = datetime.now(timezone.utc), time.monotonic()
         self._env.asks_worker = requests.are_asked(benchmark)
-        measured, failure = None, None
+        failed = None
         if self._env.asks_worker and self._together is not None:
             try:
                 if self._together.has(benchmark, cell, self._results):
                     self.measured += 1
                     return self._stored(benchmark, cell) + self._together.news(), None
-            except heat.Unmeasured as failed:
-                failure = str(failed.error)
+            except heat.Unmeasured as unmeasured:
+                failed = runner.fail_benchmark(benchmark, stderr=str(unmeasured.error))
         worker = {WORKER: self._env.worker().identity} if self._env.asks_worker else {}
-        if failure is None:
-            measured = self._run(benchmark, cell)
-            failure = _reason(measured) if measured.result[cell.index] is None else None
+        measured = failed or self._run(benchmark, cell)
         line = {
             "benchmark": cell.benchmark,
             "version": benchmark["version"],
@@ -254,11 +252,12 @@ class _Measuring:
             COMPUTER: computer(),
             **({QUICK: True} if self.quick else {}),
         }
-        if measured is None or failure is not None:
+        if measured.result[cell.index] is None:
+            failure = _reason(measured)
             self._results.put_failure(benchmark, cell, {**line, FAILURE: failure}, started_at)
             self.failed += 1
-            self.errcodes[cell.benchmark] = (measured and measured.errcode) or 1
-            if self._show_stderr and measured is not None:
+            self.errcodes[cell.benchmark] = measured.errcode or 1
+            if self._show_stderr:
                 log.error(plain(measured.stderr))
             return "failed", failure
         not_available = util.is_na(measured.result[cell.index])

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 
 from asv.console import log
 
@@ -29,8 +28,7 @@ from passtime.results import stored
 from passtime.results.sessions import Cell
 from passtime.results.store import Cells, store_of
 from passtime.runtimes import store
-from passtime.timeline import manifest
-from passtime.timeline.manifest import Release
+from passtime.timeline.manifest import Manifest, Release
 from passtime.worker import protocol
 from passtime.worker.driver.supervisor import Worker
 
@@ -66,6 +64,7 @@ class Together:
         self._apart: set[tuple[str, Item]] = set()  # could not be measured in a heat
         self._out: set[str] = set()  # could not be had at all: its own turn says why
         self._openers: dict[Item, Release] = {}
+        self._references: dict[str, Release | None] = {}  # by the lone release's name
         self._begun = 0
         self._told: frozenset[str] = frozenset()
         self._news = ""
@@ -161,21 +160,11 @@ class Together:
         waiting = (one for one in self._env.releases if one not in (release, first) and self._waits(one, item))
         mates += itertools.islice(waiting, most - len(mates))
         if not mates and (reference := self._reference(release)) and self._can(reference, item):
-            mates = [reference] if self._is_kept(reference) else []
+            mates = [reference]
         return mates
 
     def _can(self, release: Release, item: Item) -> bool:
         return release.name not in self._out and (release.name, item) not in self._apart
-
-    def _is_kept(self, reference: Release) -> bool:
-        """Whether sessions can be added to the reference's results: a damaged file is no other release's failure."""
-        try:
-            store_of(self._root, self._facts, reference).read()
-        except PasstimeError as error:
-            log.warning(f"{error}; {reference.name} is no reference")
-            self._out.add(reference.name)
-            return False
-        return True
 
     def _waits(self, release: Release, item: Item) -> bool:
         """Whether a release needs more sessions of an item than heats have given it."""
@@ -193,15 +182,25 @@ class Together:
         return any(rounds.get(cell, 0) > count for cell, count in unheard.items())
 
     def _reference(self, release: Release) -> Release | None:
-        chosen = reference(self._root)
-        if chosen is not None or os.environ.get(REFERENCE_VARIABLE):
-            return chosen if chosen != release else None
-        alike = [
-            one
-            for one in self._env.known.releases
-            if one.framework == release.framework and one.is_published and one != release and _is_there(one)
-        ]
-        return max(alike, key=lambda one: one.date, default=None)
+        """What a lone release is measured with, looked up once; None where there is nothing."""
+        if release.name not in self._references:
+            found = reference(self._env.known) if os.environ.get(REFERENCE_VARIABLE) else self._newest_beside(release)
+            self._references[release.name] = found if found not in (None, release) and self._is_kept(found) else None
+        return self._references[release.name]
+
+    def _newest_beside(self, release: Release) -> Release | None:
+        alike = [one for one in self._env.known.releases if one.framework == release.framework and one.is_published]
+        newest_first = sorted(alike, key=lambda one: one.date, reverse=True)
+        return next((one for one in newest_first if one != release and _is_there(one)), None)
+
+    def _is_kept(self, reference: Release) -> bool:
+        """Whether sessions can be added to the reference's results: a damaged file is no other release's failure."""
+        try:
+            store_of(self._root, self._facts, reference).read()
+        except PasstimeError as error:
+            log.warning(f"{error}; {reference.name} is no reference")
+            return False
+        return True
 
     @cached_property
     def _peaks(self) -> Mapping[Item, float]:
@@ -209,7 +208,7 @@ class Together:
         return room.peaks(stored.read(self._root, machine)) if machine in stored.machines(self._root) else {}
 
 
-def reference(root: Path) -> Release | None:
+def reference(known: Manifest) -> Release | None:
     """The release that PASSTIME_REFERENCE names; None where it names none.
 
     Raises PasstimeError where it is not installed, or there is no such release.
@@ -217,7 +216,7 @@ def reference(root: Path) -> Release | None:
     name = os.environ.get(REFERENCE_VARIABLE, "")
     if name in ("", _NO_REFERENCE):
         return None
-    release = manifest.load(root).get(name)
+    release = known.get(name)
     if not _is_there(release):
         raise PasstimeError(
             f"{REFERENCE_VARIABLE} is {name}, which is not installed: `passtime runtimes install {name}`, or set it to "

@@ -331,10 +331,12 @@ def test_quick_never_replaces_samples_taken_in_earnest(project):
 def test_interleaved_rounds_take_a_worker_each(project):
     """--interleave-rounds measures A B B A A B, with a start of a worker for each heat and no other."""
     (project.root / "counting.py").write_text(
+        "import os\n"
         "from passtime.worker.driver import supervisor\n"
         "start = supervisor.Worker._await_hello\n"
         "def counted(worker, *given):\n"
-        "    print('\\nstarted', worker.name, flush=True)\n"
+        # In one write: workers start side by side, and `print` writes a line in pieces.
+        "    os.write(1, f'\\nstarted {worker.name}\\n'.encode())\n"
         "    return start(worker, *given)\n"
         "supervisor.Worker._await_hello = counted\n",
         "utf-8",

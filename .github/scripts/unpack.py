@@ -1,15 +1,14 @@
-"""Takes packed results into this checkout, and nothing else: `python3 -I .github/scripts/unpack.py FOLDER`.
+"""Unpacks results, and nothing else: `python3 -I .github/scripts/unpack.py FOLDER TARGET`.
 
 Each `results.tar` below FOLDER comes from a machine that measured. What it holds is data: a member is taken if it is a
 regular file, has the name of a result and reads as that result. Anything else refuses all of the packs, in one line,
-before a file is written. The job that runs this may push, so this script needs Python's standard library only and
-runs nothing.
+and TARGET, an empty folder, stays empty. Else each pack has a folder there. The job that runs this may push, so this
+script needs Python's standard library only and runs nothing.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import tarfile
@@ -27,7 +26,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 # asv's pages take these for HTML.
 _HTML = re.compile("[<>&]")
 _BENCHMARK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
-PARITY = "results/parity.jsonl"
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -37,43 +35,34 @@ class Refused(Exception):
 
 def main(arguments: list[str]) -> None:
     """Raises SystemExit, with one line, for a pack that is refused."""
-    if len(arguments) != 1:
-        sys.exit("unpack: name one folder of packs")
-    (folder,) = arguments
+    if len(arguments) != 2:
+        sys.exit("unpack: name a folder of packs, and an empty one to unpack them into")
+    folder, target = arguments
     packs = sorted(Path(folder).glob("*/results.tar"))
     if not packs:
         sys.exit(f"unpack: there is no pack, */results.tar, in {folder}: nothing was measured, or it lies elsewhere")
     try:
-        taken = take(packs, Path.cwd())
+        taken = take(packs, Path(target))
     except Refused as refused:
         sys.exit(f"unpack: nothing is taken: {refused}")
     print(f"{taken} files of results are taken")
 
 
-def take(packs: list[Path], root: Path) -> int:
-    """Moves what the packs hold into the checkout at `root`, all or nothing; gives how many files. Raises Refused."""
-    with tempfile.TemporaryDirectory(dir=root, prefix=".unpack-") as aside:
-        checked = [name for pack in packs for name in _check(pack, Path(aside))]
-        names = list(dict.fromkeys(checked))
-        for name in names:
-            _check_place(root / name, root)
-        for name in names:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            if name == PARITY:
-                _unite_lines(Path(aside, name), root / name)
-            os.replace(Path(aside, name), root / name)
-    return len(names)
-
-
-def _unite_lines(brought: Path, there: Path) -> None:
-    """What every machine adds lines to: those that are there come first, and none is lost."""
-    if there.is_file():
-        lines = [*there.read_text("utf-8").splitlines(), *brought.read_text("utf-8").splitlines()]
-        brought.write_text("".join(line + "\n" for line in dict.fromkeys(lines)), "utf-8")
+def take(packs: list[Path], target: Path) -> int:
+    """Unpacks each pack into a folder of its own in `target`, all or nothing; gives how many files. Raises Refused."""
+    count = 0
+    with tempfile.TemporaryDirectory(dir=target, prefix=".unpack-") as aside:
+        folders = [Path(aside, pack.parent.name) for pack in packs]
+        for pack, folder in zip(packs, folders, strict=True):
+            (folder / "results").mkdir(parents=True)  # a night without anything new has an empty pack
+            count += sum(1 for _ in _check(pack, folder))
+        for folder in folders:
+            folder.rename(target / folder.name)
+    return count
 
 
 def _check(pack: Path, aside: Path) -> Iterator[str]:
-    """The names of a pack's files, which are then below `aside`; of a name in two packs the later pack's."""
+    """The names of a pack's files, which are then below `aside`."""
     where = f"{pack.parent.name}/{pack.name}"
     if pack.is_symlink() or not pack.is_file():
         raise Refused(f"{where} is no file")
@@ -115,15 +104,6 @@ def _write(members: tarfile.TarFile, member: tarfile.TarInfo, where: str, aside:
     target = aside / member.name
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)
-
-
-def _check_place(path: Path, root: Path) -> None:
-    """Refuses a file whose place in the checkout is, or leads through, something else."""
-    for folder in path.relative_to(root).parents:
-        if (root / folder).is_symlink() or ((root / folder).exists() and not (root / folder).is_dir()):
-            raise Refused(f"{folder} in the checkout is no folder")
-    if path.is_dir() and not path.is_symlink():
-        raise Refused(f"{path.relative_to(root)} is a folder in the checkout")
 
 
 def _machine(text: str, name: re.Match[str]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from passtime import places
-from passtime.results import merging
+from passtime.results import adding, merging
 
 
 @click.group()
@@ -21,3 +23,14 @@ def merge() -> None:
     """
     for path in merging.merge(places.root()):
         click.echo(f"{path} has the sessions of both sides")
+
+
+@results.command("add")
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
+def add(folders: tuple[Path, ...]) -> None:
+    """Add the results of other checkouts to those of this one; each FOLDER has a results/.
+
+    What both have stays as it is. All is read before anything is written: a damaged file adds nothing.
+    """
+    count = sum(1 for _ in adding.add(places.root(), folders))
+    click.echo(f"{count} files have more results than before")

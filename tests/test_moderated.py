@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from passtime.stats import moderated
 from passtime.stats.moderated import MOST_FREEDOM, SMALLEST_VARIANCE, Usual
@@ -29,10 +30,32 @@ def test_rows_that_differ_are_worth_less():
     assert found.freedom < 4
 
 
-def test_what_is_usual_is_the_mean_and_no_typical_row():
-    """Few rows of great variance raise what is usual, else chance would look like a change in them; up to a bound."""
-    assert moderated.usual([(1e-4, 4)] * 9 + [(5e-4, 4)]).variance == pytest.approx((9 * 1e-4 + 5e-4) / 10)
-    assert moderated.usual([(1e-4, 4)] * 9 + [(1e-1, 4)]).variance == pytest.approx((9 * 1e-4 + 1e-3) / 10)
+def test_few_rows_are_worth_little():
+    """What two rows of two degrees of freedom say is usual is worth two: each row has the other one's."""
+    assert moderated.usual([(1e-4, 2), (1e-4, 2)]).freedom == 2
+
+
+def test_rows_far_out_do_not_say_what_is_usual():
+    """A row whose variance is out of all proportion, great or small, moves what is usual by little."""
+    rows = drawn([1e-4] * 40, 4)
+    usual = moderated.usual(rows)
+    for far in (1e3, 1e-9):
+        moved = moderated.usual([*rows, (far, 4)])
+        assert moved.variance == pytest.approx(usual.variance, rel=0.5)
+        assert 2 < moved.freedom < usual.freedom
+
+
+def test_intervals_hold_where_true_variances_differ():
+    """Of rows without a change 5 % have a p-value below 5 %, whatever their variances: what is usual is no bias."""
+    random = np.random.default_rng(5)
+    variances = 1e-4 * 4 / random.chisquare(4, 4000)
+    values = np.sqrt(variances)[:, np.newaxis] * random.standard_normal((4000, 3))
+    usual = moderated.usual([(float(one), 2) for one in values.var(1, ddof=1)])
+    drawn_in = [moderated.moderated(float(one), 2, usual) for one in values.var(1, ddof=1)]
+    errors, freedoms = np.sqrt([one / 3 for one, _ in drawn_in]), np.array([one for _, one in drawn_in])
+    p_values = 2 * stats.t.sf(np.abs(values.mean(1)) / errors, freedoms)
+    for level in (0.05, 0.005):
+        assert np.mean(p_values < level) == pytest.approx(level, abs=3 * np.sqrt(level / 4000))
 
 
 @pytest.mark.parametrize("variances", [[], [(1e-4, 3)], [(1e-4, 0), (1e-4, 3)]])
@@ -51,4 +74,4 @@ def test_a_variance_is_drawn_by_degrees_of_freedom():
 def test_no_variance_is_none():
     """Values that agree to the last digit have a variance, if a tiny one."""
     assert moderated.moderated(0.0, 5, None)[0] == SMALLEST_VARIANCE
-    assert moderated.usual([(0.0, 2)] * 3).variance == SMALLEST_VARIANCE
+    assert 0 < moderated.usual([(0.0, 2)] * 3).variance < 2 * SMALLEST_VARIANCE

@@ -18,9 +18,16 @@ from passtime.stats import blocks, judge, moderated
 from passtime.stats.blocks import Block, Fit
 from passtime.stats.judge import Change
 from passtime.stats.moderated import Usual
+from passtime.worker.protocol import SESSIONS
 
 # Computers of one kind disagree on a change where chance alone makes them differ as much so rarely.
 DISAGREEMENT = 0.001
+
+# The pass of a session that has all of it.
+WHOLE_PASSES = tuple(passes[-1] for passes in SESSIONS.values())
+
+# Turns that agree to the clock's last digit do not make a place's heats agree.
+LEAST_WITHIN = 1e-8
 
 
 def block(heat: Heat) -> Block:
@@ -88,7 +95,7 @@ class Analysis:
         fit = self._fit(place)
         if fit is None or not fit.is_connected(base, other):
             return None
-        change = fit.change(base, other, self._usual.get(kind(place)))
+        change = fit.change(base, other, self.usual(place))
         fewest = min(sum(name in heat.seconds for heat in self.heats[place]) for name in (base, other))
         return change if fewest >= judge.LEAST_HEATS else judge.Change(change.ratio, math.inf, 1.0)
 
@@ -104,9 +111,31 @@ class Analysis:
         found = [value for value in self._within.get(place, ()) if value is not None]
         return statistics.median(found) if found else None
 
+    def variance(self, place: Place) -> float | None:
+        """That of a release's value in a heat of the place, drawn towards what is usual; None where nothing tells."""
+        fit, usual = self._fit(place), self.usual(place)
+        if fit is None or (usual is None and not fit.freedom):
+            return None
+        return moderated.moderated(fit.variance, fit.freedom, usual)[0]
+
     def usual(self, place: Place) -> Usual | None:
-        """What the variance of a release's value in a heat usually is, in places like this one."""
-        return self._usual.get(kind(place))
+        """What the variance of a release's value in a heat usually is, in places of its kind that are as restless.
+
+        A place that varies much from turn to turn varies much from heat to heat: what is usual of a kind is the ratio
+        of the two variances. A variance that is drawn towards a trend is that of M. A. Sartor et al., Intensity-based
+        hierarchical Bayes method improves testing for differentially expressed genes in microarray experiments, BMC
+        Bioinformatics 7 (2006).
+        """
+        usual = self._usual.get(kind(place))
+        return None if usual is None else Usual(usual.variance * self._restlessness(place), usual.freedom)
+
+    def _restlessness(self, place: Place) -> float:
+        """`within`, or where no heat of the place tells, what it usually is."""
+        within = self.within(place)
+        if within is None:
+            known = [value for found in self._within.values() for value in found if value is not None]
+            within = statistics.median(known) if known else 1.0
+        return max(within, LEAST_WITHIN)
 
     def by_computer(self, place: Place, base: str, other: str) -> dict[str, Change]:
         """The change by each computer's own heats, where there are several and they disagree; empty otherwise."""
@@ -116,7 +145,7 @@ class Analysis:
         if len(found) < 2:
             return {}
         labelled = [(computer, one) for computer, several in found.items() for one in several]
-        usual = self._usual.get(kind(place))
+        usual = self.usual(place)
         if blocks.disagreement(labelled, base, other, usual) >= DISAGREEMENT:
             return {}
         fits = {computer: blocks.fit(several, usual) for computer, several in found.items()}
@@ -128,12 +157,13 @@ class Analysis:
         if place not in self._fits:
             if place not in self.heats:
                 return None
-            self._fits[place] = blocks.fit(self._blocks[place], self._usual.get(kind(place)))
+            self._fits[place] = blocks.fit(self._blocks[place], self.usual(place))
         return self._fits[place]
 
     def _learn_usual(self) -> None:
         found: dict[tuple[str, bool], list[tuple[float, float]]] = defaultdict(list)
         for place, fit in self._plain.items():
-            if fit.freedom > 0:
-                found[kind(place)].append((fit.variance, fit.freedom))
+            # One row of each session: passes of a process are slow together, so they tell nothing of each other.
+            if fit.freedom > 0 and place.measured_pass in WHOLE_PASSES:
+                found[kind(place)].append((fit.variance / self._restlessness(place), fit.freedom))
         self._usual = {key: moderated.usual(variances) for key, variances in found.items()}

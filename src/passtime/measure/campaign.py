@@ -232,12 +232,12 @@ class Campaign:
         ratios = []
         for place in item.places:
             heats = self.analysis.heats.get(place, [])
-            within, usual = self.analysis.within(place), self.analysis.usual(place)
-            if within is None or usual is None:
+            within, variance = self.analysis.within(place), self.analysis.variance(place)
+            if within is None or variance is None:
                 continue
             turns = sum(len(next(iter(one.seconds.values()))) for one in heats) / len(heats)
             # The median of n values has pi/2 times the variance of their mean.
-            between = max(usual.variance - math.pi / 2 * within / turns, usual.variance / 4)
+            between = max(variance - math.pi / 2 * within / turns, variance / 4)
             ratios.append(math.pi / 2 * within / between)
         return max(ratios) if ratios else None
 

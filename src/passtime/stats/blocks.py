@@ -28,6 +28,8 @@ Block = Mapping[str, float]
 # A residual counts in full up to so many usual standard deviations. Source: P. J. Huber, Robust estimation of a
 # location parameter, Annals of Mathematical Statistics 35, 1964.
 HUBER_DEVIATIONS = 3.0
+# A normal distribution's standard deviation over its median deviation.
+NORMAL_OVER_MEDIAN = 1.4826
 # A value far out is let go of slowly.
 _ITERATIONS = 100
 
@@ -60,7 +62,7 @@ class Fit:
         variance, freedom = moderated.moderated(self.variance, self.freedom, usual)
         if freedom <= 0:
             return Change(math.exp(log), math.inf, 1.0)
-        return Change(math.exp(log), math.sqrt(factor * variance), freedom)
+        return Change(math.exp(log), math.sqrt(factor * variance), freedom, usual.freedom if usual else 0.0)
 
     def contrast(self, base: str, other: str) -> tuple[float, float]:
         """The difference of the effects, and its variance over the error variance. Raises ValueError as `change`."""
@@ -107,8 +109,15 @@ def fit(blocks: Sequence[Block], usual: Usual | None = None) -> Fit:
         # What a residual's variance is over the error's: less than 1, since the fit follows each value a little.
         rows = np.eye(len(treatments))[of_treatment] - (incidence / sizes[:, np.newaxis])[of_block]
         factors = 1 - 1 / sizes[of_block] - np.einsum("ij,jk,ik->i", rows, inverse, rows)
-        most = HUBER_DEVIATIONS * np.sqrt(usual.variance * np.clip(factors, 0.0, None))
+        factors = np.clip(factors, 0.0, None)
+
+        def limits() -> np.ndarray:
+            # Where little is known of what is usual, the row's own heats say what is far out: their median deviation.
+            own = NORMAL_OVER_MEDIAN * float(np.median(np.abs(left) / np.sqrt(np.maximum(factors, 1e-9))))
+            return HUBER_DEVIATIONS * np.sqrt(moderated.moderated(own**2, freedom, usual)[0] * factors)
+
         for _ in range(_ITERATIONS):
+            most = limits()
             held = np.clip(left, -most, most)
             if np.array_equal(held, left):
                 break
@@ -119,6 +128,7 @@ def fit(blocks: Sequence[Block], usual: Usual | None = None) -> Fit:
             left = values - (moved - beyond)
             if np.allclose(effects, before, rtol=0, atol=1e-7):
                 break
+        most = limits()
         held = np.clip(left, -most, most)
         kept = max(float(np.mean(held == left)), 0.5)
         left = held

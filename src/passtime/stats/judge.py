@@ -26,9 +26,11 @@ LEAST_HEATS, MOST_HEATS = 3, 100
 TOO_WIDE = 10.0
 
 # All looks together err at most SCALE * p ** EXPONENT, where each errs p: what `python perf/looks.py` simulates, from
-# above.
-SCALE = 6.3
-EXPONENT = 0.85
+# above. Early looks err most, where a few heats alone say how much heats differ; less so where what is usual is worth
+# at least USUAL_FREEDOM degrees of freedom.
+SCALE, EXPONENT = 6.3, 0.85
+USUAL_FREEDOM = 4.0
+SCALE_OF_USUAL, EXPONENT_OF_USUAL = 6.6, 0.94
 
 FASTER = "faster"
 SLOWER = "slower"
@@ -41,15 +43,17 @@ NOT_COMPARED = "not compared"
 class Change:
     """A ratio of two releases' times, or a mean of such ratios, other over base; over 1 is slower.
 
-    `error` is the standard error of the ratio's logarithm, with `freedom` degrees of freedom; infinite where nothing
-    tells how much heats differ. `low` and `high` are the 95 % interval, `p_value` is that of a ratio of 1: both hold
-    however often, and whenever, one looks and stops. `detectable` is the least slowdown, as a fraction, that this row
-    alone would show with a power of 80 %: a smaller one may be there unseen.
+    `error` is the standard error of the ratio's logarithm, with `freedom` degrees of freedom, of which what is usual is
+    worth `usual_freedom`; infinite where nothing tells how much heats differ. `low` and `high` are the 95 % interval,
+    `p_value` is that of a ratio of 1: both hold however often, and whenever, one looks and stops. `detectable` is the
+    least slowdown, as a fraction, that this row alone would show with a power of 80 %: a smaller one may be there
+    unseen.
     """
 
     ratio: float
     error: float
     freedom: float
+    usual_freedom: float = 0.0
 
     @property
     def low(self) -> float:
@@ -61,7 +65,7 @@ class Change:
 
     @functools.cached_property
     def p_value(self) -> float:
-        return overall(self._p_value_of_one_look)
+        return overall(self._p_value_of_one_look, self.usual_freedom)
 
     @property
     def detectable(self) -> float:
@@ -122,25 +126,32 @@ class Change:
 
     def _quantile(self, error_rate: float) -> float:
         """That of the error, on either side, which is exceeded so rarely over all looks."""
-        return _quantile(1 - of_one_look(error_rate) / 2, self.freedom)
+        return _quantile(1 - of_one_look(error_rate, self.usual_freedom) / 2, self.freedom)
 
 
 # Nothing was measured yet.
 UNKNOWN = Change(1.0, math.inf, 1.0)
 
 
-def overall(p_value: float) -> float:
+def overall(p_value: float, usual_freedom: float = 0.0) -> float:
     """What looks after any numbers of heats up to the last may err together, where each errs p_value.
 
-    A bound of Pocock's kind (S. J. Pocock, Group sequential methods in the design and analysis of clinical trials,
-    Biometrika 64, 1977), for Student's test and a look after every heat.
+    `usual_freedom` is what the usual variance is worth in each of them, in degrees of freedom. A bound of Pocock's kind
+    (S. J. Pocock, Group sequential methods in the design and analysis of clinical trials, Biometrika 64, 1977), for
+    Student's test and a look after every heat.
     """
-    return min(1.0, SCALE * p_value**EXPONENT)
+    scale, exponent = _price(usual_freedom)
+    return min(1.0, scale * p_value**exponent)
 
 
-def of_one_look(error_rate: float) -> float:
+def of_one_look(error_rate: float, usual_freedom: float = 0.0) -> float:
     """The other way round: what each look may err, where all looks may err so much."""
-    return (error_rate / SCALE) ** (1 / EXPONENT)
+    scale, exponent = _price(usual_freedom)
+    return (error_rate / scale) ** (1 / exponent)
+
+
+def _price(usual_freedom: float) -> tuple[float, float]:
+    return (SCALE_OF_USUAL, EXPONENT_OF_USUAL) if usual_freedom >= USUAL_FREEDOM else (SCALE, EXPONENT)
 
 
 def mean(changes: Sequence[Change]) -> Change:
@@ -155,10 +166,11 @@ def mean(changes: Sequence[Change]) -> Change:
         return Change(ratio, math.inf, 1.0)
     variances = [one.error**2 for one in changes]
     total = sum(variances)
+    usual_freedom = min(one.usual_freedom for one in changes)
     if total == 0:
-        return Change(ratio, 0.0, min(one.freedom for one in changes))
+        return Change(ratio, 0.0, min(one.freedom for one in changes), usual_freedom)
     freedom = total**2 / sum(one**2 / change.freedom for one, change in zip(variances, changes, strict=True))
-    return Change(ratio, math.sqrt(total) / count, freedom)
+    return Change(ratio, math.sqrt(total) / count, freedom, usual_freedom)
 
 
 def verdicts(changes: Sequence[Change], margin: float) -> list[str]:

@@ -17,10 +17,12 @@ from scipy.special import digamma, polygamma
 # Values that agree to the clock's last digit have no variance; its logarithm is needed.
 SMALLEST_VARIANCE = 1e-10
 
-# What is usual is worth this many degrees of freedom at the most: rows are never as alike as a few of them look.
+# What is usual is worth this many degrees of freedom at the most, and no more than all rows but one have: rows are
+# never as alike as a few of them look.
 MOST_FREEDOM = 20.0
 
-MOST_TYPICAL = 10.0
+# No row counts as further from the median row than by this factor.
+MOST_UNUSUAL = 100.0
 
 
 @dataclass(frozen=True)
@@ -34,20 +36,23 @@ class Usual:
 def usual(variances: Sequence[tuple[float, float]]) -> Usual | None:
     """What is usual among rows, each with its variance and that variance's degrees of freedom.
 
-    None where fewer than two rows have any. The variance is the rows' mean, by freedom, where none counts as more than
-    `MOST_TYPICAL` times the median row: one heat that something ran beside would else make all rows unsure. Smyth's
-    own, of the logarithms' mean, is that of a typical row: too small where few rows vary much, so that chance looks
-    like a change there. The degrees of freedom are by the method of moments of his section 6.2.
+    Each row is to be of heats of its own. None where fewer than two rows have any. By the method of moments of Smyth's
+    section 6.2, of logarithms that are drawn in to `MOST_UNUSUAL`: one heat that something ran beside does not say what
+    is usual. Source of that: B. Phipson et al., Robust hyperparameter estimation, Annals of Applied Statistics 10
+    (2016).
     """
     known = [(max(variance, SMALLEST_VARIANCE), freedom) for variance, freedom in variances if freedom > 0]
     if len(known) < 2:
         return None
     found, freedoms = np.array(known).T
-    mean = float(np.average(np.minimum(found, MOST_TYPICAL * np.median(found)), weights=freedoms))
     centred = np.log(found) - digamma(freedoms / 2) + np.log(freedoms / 2)
+    middle, most = np.median(centred), math.log(MOST_UNUSUAL)
+    centred = np.clip(centred, middle - most, middle + most)
     beyond_chance = float(np.var(centred, ddof=1) - np.mean(polygamma(1, freedoms / 2)))
-    freedom = math.inf if beyond_chance <= 0 else 2 * _inverse_trigamma(beyond_chance)
-    return Usual(mean, min(freedom, MOST_FREEDOM))
+    most_freedom = min(MOST_FREEDOM, float(np.sum(freedoms) - np.mean(freedoms)))
+    freedom = most_freedom if beyond_chance <= 0 else min(most_freedom, 2 * _inverse_trigamma(beyond_chance))
+    log_variance = float(np.mean(centred) + digamma(freedom / 2) - math.log(freedom / 2))
+    return Usual(math.exp(log_variance), freedom)
 
 
 def moderated(variance: float, freedom: float, usual: Usual | None) -> tuple[float, float]:

@@ -112,36 +112,40 @@ def as_duet(workers: Mapping[str, Worker], item: Item) -> tuple[Sequence[float],
     return samples[0], samples[1]
 
 
+def methods(device: str) -> list[Method]:
+    """The methods that a device has: two sessions at once would share a GPU."""
+    made = [Method("pair", as_pair), Method("heat, 1 sample a turn", as_heat(1)),
+            Method("heat, 4 samples a turn", as_heat(4))]  # fmt: skip
+    return [*made, Method("both at once, a core each", as_duet)] if device == "cpu" else made
+
+
 @click.command()
 @harness.release_option
 @click.option("--rounds", default=12, show_default=True, help="Of each method, in turn; new workers in each.")
+@click.option("--device", type=click.Choice(workloads.DEVICES), default="cpu", show_default=True)
 @click.argument("names", nargs=-1)
-def main(release_name: str | None, rounds: int, names: Sequence[str]) -> None:
+def main(release_name: str | None, rounds: int, device: str, names: Sequence[str]) -> None:
     """Compare pairs of sessions with heats, of one release against itself: what they vary by, and what they cost."""
     release, runtime = harness.runtime_of(release_name)
-    if len(os.sched_getaffinity(0)) < len(ARMS):
+    if device == "cpu" and len(os.sched_getaffinity(0)) < len(ARMS):
         raise click.ClickException("two sessions at once need two cores")
     harness.warn_if_busy()
     table = Table("workload", "method", "estimator", "standard deviation", "seconds", "seconds to 1 %")
-    table.title = f"{release.name} against itself, training step, {SAMPLES} samples a side, {rounds} rounds"
+    table.title = f"{release.name} against itself on {device}, training step, {SAMPLES} samples a side, {rounds} rounds"
     costs: dict[str, list[float]] = {}
     with ExitStack() as stack:
         framework = frameworks.get(release.framework)
         workers = {arm: stack.enter_context(start.worker(framework, runtime, cores.threads())) for arm in ARMS}
-        items = [Item(name, "cpu", "training") for name in names or ITEMS]
-        found = {
-            item: [Method("pair", as_pair), Method("heat, 1 sample a turn", as_heat(1)),
-                   Method("heat, 4 samples a turn", as_heat(4)), Method("both at once, a core each", as_duet)]
-            for item in items
-        }  # fmt: skip
+        items = [Item(name, device, "training") for name in names or ITEMS]
+        found = {item: methods(device) for item in items}
         for number in range(rounds):
             harness.progress.print(f"round {number + 1} of {rounds}")
             restart([*workers.values()])
-            for item, methods in found.items():
-                for method in methods if number % 2 else methods[::-1]:
+            for item, made in found.items():
+                for method in made if number % 2 else made[::-1]:
                     method.measure(workers, item)
-    for item, methods in found.items():
-        for method in methods:
+    for item, made in found.items():
+        for method in made:
             estimators = {"ratio of medians": of_quantiles(0.5)} if method.take is as_pair else ESTIMATORS
             for name, estimator in estimators.items():
                 deviation, seconds = method.deviation(estimator), statistics.median(method.seconds)

@@ -28,7 +28,7 @@ from passtime.worker.driver import cores, start
 from passtime.worker.driver.supervisor import Worker
 from passtime.worker.protocol import SESSIONS
 
-POOL = harness.HERE / "pools" / "same.jsonl"
+POOLS = tuple(harness.HERE / "pools" / name for name in ("same.jsonl", "same_later.jsonl"))
 # Three runtimes of one release: the first two are compared, directly and through the third.
 ARMS = ("one", "other", "third")
 MODEL = "resnet18"
@@ -44,11 +44,18 @@ Heats = Mapping[Item, Sequence[Mapping[str, Mapping[str, Sequence[float]]]]]
 
 @click.command()
 @harness.release_option
-@click.option("--pool", "path", type=click.Path(path_type=Path), default=POOL, show_default=True)
-@click.option("--rounds", default=0, help="Measure until the pool has so many rounds of heats.")
+@click.option(
+    "--pool",
+    "paths",
+    multiple=True,
+    default=POOLS,
+    type=click.Path(path_type=Path),
+    help="A sitting; of two, a third is measured with one arm in the first and with the other in the second.",
+)
+@click.option("--rounds", default=0, help="Measure until the last pool has so many rounds of heats.")
 @click.option("--minutes", default=60.0, show_default=True, help="Stop measuring after the round in which they end.")
 @click.option("--slowdown", default=0.0, help="Make one runtime's samples so much slower, 0.02 for 2 %: is it found?")
-def main(release_name: str | None, path: Path, rounds: int, minutes: float, slowdown: float) -> None:
+def main(release_name: str | None, paths: Sequence[Path], rounds: int, minutes: float, slowdown: float) -> None:
     """Compare a release with itself, in heats of three runtimes, directly and through the third."""
     if rounds:
         harness.warn_if_busy()
@@ -60,47 +67,63 @@ def main(release_name: str | None, path: Path, rounds: int, minutes: float, slow
                 runtime = store.ensure(release, harness.progress.print)
                 made = start.worker(frameworks.get(release.framework), runtime, cores.threads())
                 workers[arm] = stack.enter_context(made)
-            grow(path, workers, rounds, minutes)
-    heats = read(path)
-    count = min(map(len, heats.values()), default=0)
-    if count < SIZES[0]:
-        raise click.ClickException(f"{path} has {count} rounds: --rounds {SIZES[0]} or more measures them")
-    sizes = [size for size in SIZES if size <= count]
+            grow(paths[-1], workers, rounds, minutes)
+    sittings = [read(path) for path in paths]
+    fewest = min(min(map(len, heats.values())) for heats in sittings)
+    if fewest < SIZES[0]:
+        raise click.ClickException(f"a pool has {fewest} rounds: --rounds {SIZES[0]} or more measures them")
     if slowdown:
-        harness.show(power(heats, sizes, count, slowdown))
+        harness.show(power(sittings, slowdown))
     else:
-        alarms(heats, sizes, count)
+        alarms(sittings)
 
 
-def alarms(heats: Heats, sizes: Sequence[int], count: int) -> None:
+def alarms(sittings: Sequence[Heats]) -> None:
     """Says how often the first two arms, which are alike, are called different."""
     table = Table("compared", "heats", "comparisons", "called changed", "share", "95 % interval")
-    table.title = f"A release against itself, in three runtimes: {count} rounds of heats"
+    table.title = f"A release against itself, in three runtimes: {rounds_of(sittings)} rounds of heats"
+    ways = {
+        "directly": [(heats, None) for heats in sittings],
+        "through a third": [(heats, heats) for heats in sittings],
+    }
+    if len(sittings) == 2:
+        ways["through a third, over two sittings"] = [(sittings[0], sittings[1])]
     shares = []
-    for name, through in (("directly", None), ("through a third", ARMS[2])):
-        for size in sizes:
-            found = [one for family in families(heats, size, count) for one in judged(family, through).values()]
-            called, rows = sum(one in CHANGED for one in found), len(found)
-            shares.append(called / rows)
-            table.add_row(name, str(size), str(rows), str(called), f"{called / rows:.2%}", interval(called, rows))
+    for name, sides in ways.items():
+        for size in SIZES:
+            found = [
+                verdict
+                for heats, others in sides
+                for family in families(heats, others, size)
+                for verdict in judged(*family).values()
+            ]
+            if found:
+                called, rows = sum(one in CHANGED for one in found), len(found)
+                shares.append(called / rows)
+                table.add_row(name, str(size), str(rows), str(called), f"{called / rows:.2%}", interval(called, rows))
     harness.show(table)
     click.echo(f"false alarms: at most {max(shares):.2%} of comparisons; to be at most {GOAL:.0%}: "
                f"{'pass' if max(shares) <= GOAL else 'missed'}")  # fmt: skip
 
 
-def power(heats: Heats, sizes: Sequence[int], count: int, slowdown: float) -> Table:
+def power(sittings: Sequence[Heats], slowdown: float) -> Table:
     """How often the second arm is called slower once its samples are made so, of all rows and of a model's step."""
     step = Place(MODEL, "cpu", "total")
     table = Table("heats", "rows", "called slower", "share", f"{MODEL} total", "called slower", "called faster, any")
-    table.title = f"A release against itself, one runtime's samples {slowdown:.0%} slower: {count} rounds of heats"
-    for size in sizes:
-        found = [judged(family, None, slowdown) for family in families(heats, size, count)]
+    table.title = f"A release against itself, one runtime's samples {slowdown:.0%} slower: {rounds_of(sittings)} rounds"
+    for size in SIZES:
+        found = [judged(*family, slowdown) for heats in sittings for family in families(heats, None, size)]
         rows = [verdict for one in found for verdict in one.values()]
-        slower = rows.count(judge.SLOWER)
-        steps = sum(one[step] == judge.SLOWER for one in found)
-        table.add_row(str(size), str(len(rows)), str(slower), f"{slower / len(rows):.0%}", str(len(found)), str(steps),
-                      str(rows.count(judge.FASTER)))  # fmt: skip
+        if rows:
+            slower = rows.count(judge.SLOWER)
+            steps = sum(one[step] == judge.SLOWER for one in found)
+            table.add_row(str(size), str(len(rows)), str(slower), f"{slower / len(rows):.0%}", str(len(found)),
+                          str(steps), str(rows.count(judge.FASTER)))  # fmt: skip
     return table
+
+
+def rounds_of(sittings: Sequence[Heats]) -> str:
+    return " and ".join(str(min(map(len, heats.values()))) for heats in sittings)
 
 
 def grow(path: Path, workers: Mapping[str, Worker], rounds: int, minutes: float) -> None:
@@ -139,24 +162,29 @@ def read(path: Path) -> Heats:
     return found
 
 
-def families(heats: Heats, size: int, count: int) -> Iterator[Heats]:
-    """Disjoint stretches of so many rounds: each is a comparison of all rows."""
+def families(heats: Heats, others: Heats | None, size: int) -> Iterator[tuple[Heats, Heats | None]]:
+    """Disjoint stretches of so many rounds, and of as many of the others': each is a comparison of all rows."""
+    count = min(len(found) for side in (heats, others or heats) for found in side.values())
     for first in range(0, count - size + 1, size):
-        yield {item: found[first : first + size] for item, found in heats.items()}
+        yield tuple(
+            side and {item: found[first : first + size] for item, found in side.items()} for side in (heats, others)
+        )
 
 
-def judged(family: Heats, through: str | None, slowdown: float = 0.0) -> dict[Place, str]:
+def judged(family: Heats, others: Heats | None, slowdown: float = 0.0) -> dict[Place, str]:
     """What is said of each row of the first two arms, the second of which is made so much slower.
 
-    With `through`, no heat has both: each is with the third arm, in turn the one and the other.
+    With `others` no heat has both: the first is with the third in this family's heats, the second in those.
     """
     analysis = Analysis({})
     factors = {arm: 1 + slowdown if arm == ARMS[1] else 1.0 for arm in ARMS}
     places = [place for item in family for place in item.places]
-    for item, found in family.items():
+    for item in family:
         for place in item.places:
-            for number, arms in enumerate(found):
-                there = ARMS[:2] if through is None else (ARMS[number % 2], through)
+            for number in range(len(family[item])):
+                side = family if others is None or number % 2 == 0 else others
+                there = ARMS[:2] if others is None else (ARMS[number % 2], ARMS[2])
+                arms = side[item][number]
                 seconds = {arm: tuple(factors[arm] * one for one in arms[arm][place.measured_pass]) for arm in there}
                 analysis.add(place, Heat(str(number), "here", "2", seconds))
     changes = [analysis.change(place, *ARMS[:2]) or judge.UNKNOWN for place in places]

@@ -21,6 +21,18 @@ FORWARD = ("-b", r"time_forward\(.*'cpu'")  # three cells: dense, resnet18, resn
 # As a plugin of asv's: memory holds two sessions at a time.
 ROOM_FOR_TWO = "from passtime.measure import room\nroom.most_together = lambda *given: 2\n"
 
+# The same: each heat's opener goes into a file.
+OPENERS = """
+from pathlib import Path
+from passtime.measure import heat
+take = heat.take
+def spied(workers, item, policy, plan, first):
+    with Path("openers").open("a") as file:
+        print([*workers][first % len(workers)], file=file)
+    return take(workers, item, policy, plan, first)
+heat.take = spied
+"""
+
 
 def run(project: Project, *arguments: str, expect: int = 0, reference: str = "none", **mishaps: str) -> str:
     """`asv run`, with a mishap for each of these workloads."""
@@ -33,12 +45,17 @@ def heats(project: Project, release: str, workload: str = "dense") -> list[str |
     return [line.get(HEAT) for line in project.sessions(release) if line["params"][0] == workload]
 
 
+def plug_in(project: Project, source: str) -> None:
+    """Has asv load some code."""
+    (project.root / "plugged_in.py").write_text(source, "utf-8")
+    configuration = project.root / "asv.conf.json"
+    configuration.write_text(configuration.read_text("utf-8").replace('".fake', '".plugged_in", ".fake'), "utf-8")
+
+
 @pytest.fixture
 def small(project: Project) -> Project:
     """A project on a computer whose memory holds two sessions."""
-    (project.root / "small.py").write_text(ROOM_FOR_TWO, "utf-8")
-    configuration = project.root / "asv.conf.json"
-    configuration.write_text(configuration.read_text("utf-8").replace('".fake', '".small", ".fake'), "utf-8")
+    plug_in(project, ROOM_FOR_TWO)
     return project
 
 
@@ -51,6 +68,16 @@ def test_the_releases_of_a_run_share_their_heats(project: Project, order: tuple[
     assert heats(project, "fake-1.0") == heats(project, "fake-2.0")
     assert len({*heats(project, "fake-1.0")} - {None}) == 3
     assert "1 slower" in project.passtime("verdict", "fake-1.0", "fake-2.0", expect=3)
+
+
+def test_releases_open_heats_in_turn_over_all_runs(project: Project) -> None:
+    """Runs of one round, and of an even number of heats, do not have one release opened first in all of them."""
+    plug_in(project, OPENERS)
+    for _ in range(2):
+        run(project, "fake-1.0 fake-2.0", "-b", r"time_\w+\(.*dense.*'cpu'", "-a", "rounds=1")
+    openers = (project.root / "openers").read_text("utf-8").split()
+    assert sorted(openers) == ["fake-1.0"] * 2 + ["fake-2.0"] * 2
+    assert openers[0] != openers[2]
 
 
 def test_only_what_was_asked_for_is_kept(project: Project) -> None:

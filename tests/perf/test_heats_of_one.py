@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import detection
 import false_alarms
 import memory_kept
 import numpy as np
@@ -47,6 +48,15 @@ def test_an_arm_that_is_slower_is_called_so(tmp_path):
     assert ended.output.endswith("missed\n")
 
 
+def test_two_sittings_make_a_chain(tmp_path):
+    """Of two pools one arm is with the third in the first sitting, and the other one in the second."""
+    pools = [pool(tmp_path / "one.jsonl", 6), pool(tmp_path / "later.jsonl", 7, seed=3)]
+    ended = run(false_alarms.main, "--pool", pools[0], "--pool", pools[1])
+    assert "6 and 7 rounds" in ended.output
+    assert "| directly | 3 | 144 | 0 | 0.00% |" in ended.output
+    assert "| through a third, over two sittings | 6 | 36 | 0 | 0.00% |" in ended.output
+
+
 def test_a_slowdown_that_is_put_in_is_found(tmp_path):
     """With --slowdown the table says how often the slower arm is called slower, and that none is called faster."""
     ended = run(false_alarms.main, "--pool", pool(tmp_path / "pool.jsonl", 6), "--slowdown", "0.3")
@@ -79,3 +89,39 @@ def test_processes_that_differ_have_a_spread():
     taken = memory_kept.Taken((1.0, 1.1, 1.21), 5.0, 1e6)
     assert taken.seconds == 1.1
     assert taken.spread == pytest.approx(0.21)
+
+
+def detection_pool(path, rounds):
+    """Heats that differ by 1 %, sessions that differ by 4 %, each of one second."""
+    random = np.random.default_rng(4)
+    lines = [{"start": 10.0, "process": 4.0}]
+    for _ in range(rounds):
+        arms = {}
+        for arm in detection.ARMS:
+            process = 0.007 * random.standard_normal()
+            logs = {name: process + 0.01 * random.standard_normal(12) for name in detection.ITEM.passes}
+            arms[arm] = {name: [float(one) for one in np.exp(its)] for name, its in logs.items()}
+        sessions = np.exp(0.04 * random.standard_normal((2, 1)) + 0.01 * random.standard_normal((2, 2))).tolist()
+        lines.append({"seconds": 15.0, "arms": arms, "sessions": sessions})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return path
+
+
+def test_detection_tells_how_soon_each_finds_a_slowdown(tmp_path):
+    """A slowdown that is put in is found by heats in nearly all trials; the line has both times and their ratio."""
+    ended = run(detection.main, "--pool", detection_pool(tmp_path / "pool.jsonl", 30), "--trials", 20)
+    rows = [line.split("|")[1:-1] for line in ended.output.splitlines() if line.startswith("| passtime measure")]
+    found = {row[1].strip(): float(row[2].strip(" %")) for row in rows}
+    assert found["5%"] == 100
+    assert found["2%"] > found["1%"]
+    assert found["0%"] < 10
+    assert "detection: 2% is found in" in ended.output
+    assert "ratio" in ended.output
+
+
+def test_a_small_pool_of_detection_is_one_line(tmp_path):
+    """Without a pool the line says how to measure one."""
+    ended = run(detection.main, "--pool", tmp_path / "pool.jsonl")
+    assert ended.exit_code == 1
+    assert "--rounds 40 measures one" in ended.output
+    assert len(ended.output.splitlines()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -169,6 +170,23 @@ def test_an_index_out_of_reach_is_one_line(releases, monkeypatch):
     ):
         index.update(releases, "fakeframe", pytest.fail)
     assert releases.read_text() == MANIFEST
+
+
+def test_an_answer_without_an_end_is_one_line(package_index, releases, monkeypatch):
+    """What an index sends is read up to a limit, and beyond it the line says so."""
+    folder, _ = package_index
+    wheel(folder, "fakeframe", "0.9")
+    monkeypatch.setattr(index, "_MOST_BYTES", 16)
+    with pytest.raises(PasstimeError, match=r"cannot be read \(more than 0 MiB\)"):
+        index.update(releases, "fakeframe", pytest.fail)
+    assert releases.read_text() == MANIFEST
+
+
+def test_an_answer_that_is_nested_without_end_is_one_line(tmp_path):
+    """JSON that no reader gets to the bottom of is no trace-back."""
+    (tmp_path / "deep").write_text("[" * 200_000, "utf-8")
+    with pytest.raises(PasstimeError, match="cannot be read"):
+        index.fetch((tmp_path / "deep").as_uri(), "*/*", "PASSTIME_INDEX", lambda answer: json.loads(answer.content))
 
 
 def test_an_index_without_upload_times_is_one_line():

@@ -16,6 +16,7 @@ from passtime import cli, places
 from passtime.errors import PasstimeError
 from passtime.runtimes import store
 from passtime.timeline import manifest, nightly, repository
+from passtime.timeline.index import Answer
 from tests.timeline.test_repository import GOLDEN
 
 HERE = ".".join(map(str, sys.version_info[:2]))
@@ -416,14 +417,8 @@ def test_a_page_cannot_choose_where_from(root, said, monkeypatch, link):
     """A link to this computer's files, or to what anybody could answer, is no nightly: nothing is written."""
     name = f"tinyframework-2.16.0.dev20261101%2Bcpu-{TAG}-{TAG}-manylinux_2_28_x86_64.whl"
 
-    class Answer:
-        def read(self) -> bytes:
-            return f'<a href="{link}{name}">{name}</a>'.encode()
-
-        def geturl(self) -> str:
-            return "https://index.example/tinyframework/"
-
-    monkeypatch.setattr(nightly, "fetch", lambda address, accept, setting, read: read(Answer()))
+    page = Answer(f'<a href="{link}{name}">{name}</a>'.encode(), "https://index.example/tinyframework/")
+    monkeypatch.setattr(nightly, "fetch", lambda address, accept, setting, read: read(page))
     with pytest.raises(PasstimeError):
         nightly.add(root, "tinyframework", "2026-11-01", "https://index.example", python=HERE, announce=said.append)
     assert not places.local_releases(root).exists()

@@ -25,7 +25,7 @@ from passtime.catalog.place import Item
 from passtime.errors import PasstimeError
 from passtime.measure import heat, keeping, room
 from passtime.results import stored
-from passtime.results.sessions import Cell
+from passtime.results.sessions import HEAT, Cell
 from passtime.results.store import Cells, store_of
 from passtime.runtimes import store
 from passtime.timeline.manifest import Manifest, Release
@@ -65,7 +65,6 @@ class Together:
         self._out: set[str] = set()  # could not be had at all: its own turn says why
         self._openers: dict[Item, Release] = {}
         self._references: dict[str, Release | None] = {}  # by the lone release's name
-        self._begun = 0
         self._told: frozenset[str] = frozenset()
         self._news = ""
 
@@ -97,19 +96,23 @@ class Together:
             mates = [self._env.known.get(name) for name in workers if name != release.name]
             sides = {one.name: (one, store_of(self._root, self._facts, one)) for one in mates}
             try:
-                taken = heat.take(workers, item, self._policy, self._plan(len(workers)), self._begun)
+                taken = heat.take(workers, item, self._policy, self._plan(len(workers)), self._heats(item, results))
             except heat.Unmeasured as failed:
                 self._apart.add((failed.release, item))
                 if failed.release == release.name and failed.error.kind != protocol.UNAVAILABLE:
                     raise
                 continue
-            self._begun += 1
             keeping.keep(taken, {release.name: (release, results), **sides}, self._cells[item], self._policy)
             self._taken.update((name, item) for name in workers)
             self._openers.setdefault(item, release)
             self._tell(frozenset(sides))
             return True
         return False
+
+    def _heats(self, item: Item, results: KeptResults) -> int:
+        """How many heats of the item are stored, of all runs: whoever is first in one is not first in the next."""
+        _, cell = next(iter(self._cells[item].values()))
+        return sum(HEAT in line for line in results.sessions.of(cell))
 
     def _plan(self, sessions: int) -> heat.Plan:
         """As many turns as a session alone takes samples at the most, by the same policy."""
@@ -126,7 +129,7 @@ class Together:
         return plan
 
     def _workers(self, release: Release, item: Item) -> dict[str, Worker]:
-        """The workers of a heat's releases, the one that asks first; none where that would be alone."""
+        """The workers of a heat's releases, in one order whoever asks; none where one would be alone."""
         mates = self._mates(release, item)
         members = [release, *mates]
         with ThreadPoolExecutor(len(members)) as pool:
@@ -134,7 +137,7 @@ class Together:
             workers = {member.name: worker for member, worker in zip(members, started, strict=True)}
         found = {name: worker for name, worker in workers.items() if worker and item.device in worker.hello["devices"]}
         self._out.update(name for name, worker in workers.items() if worker is None)
-        return found if len(found) > 1 else {}
+        return dict(sorted(found.items())) if len(found) > 1 else {}
 
     def _tell(self, mates: frozenset[str]) -> None:
         if mates != self._told:

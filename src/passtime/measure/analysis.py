@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from passtime.catalog import workloads
-from passtime.catalog.place import Place
+from passtime.catalog.place import Item, Place
 from passtime.results import heats as heats_of
 from passtime.results.heats import Heat
 from passtime.results.stored import Stored
@@ -106,17 +106,19 @@ class Analysis:
             for heat in self.heats.get(place, ())
         )
 
+    def heats_of(self, item: Item) -> int:
+        """How many heats of an item there are, of whichever releases."""
+        return max(len(self.heats.get(place, ())) for place in item.places)
+
     def within(self, place: Place) -> float | None:
         """The median of the heats' `within_variance`; None where none has one."""
         found = [value for value in self._within.get(place, ()) if value is not None]
         return statistics.median(found) if found else None
 
-    def variance(self, place: Place) -> float | None:
-        """That of a release's value in a heat of the place, drawn towards what is usual; None where nothing tells."""
-        fit, usual = self._fit(place), self.usual(place)
-        if fit is None or (usual is None and not fit.freedom):
-            return None
-        return moderated.moderated(fit.variance, fit.freedom, usual)[0]
+    def variance(self, place: Place) -> tuple[float, float]:
+        """That of a release's value in a heat of the place, and its degrees of freedom: by the place's heats alone."""
+        fit = self._fit(place)
+        return (fit.variance, fit.freedom) if fit else (0.0, 0.0)
 
     def usual(self, place: Place) -> Usual | None:
         """What the variance of a release's value in a heat usually is, in places of its kind that are as restless.

@@ -17,8 +17,9 @@ from passtime.catalog import workloads
 from passtime.catalog.place import Item, Place
 from passtime.measure import heat
 from passtime.measure.analysis import Analysis
-from passtime.stats import judge
+from passtime.stats import judge, moderated
 from passtime.stats.judge import Change
+from passtime.stats.moderated import Usual
 
 LEAST_HEATS, MOST_HEATS = judge.LEAST_HEATS, judge.MOST_HEATS
 
@@ -26,8 +27,12 @@ LEAST_HEATS, MOST_HEATS = judge.LEAST_HEATS, judge.MOST_HEATS
 AIM = 0.04
 
 # Of a heat. More turns tell nothing that a fresh process does not tell better, and a long heat is much to lose.
-LEAST_TURNS, USUAL_TURNS, MOST_TURNS = 4, 24, 100
+LEAST_TURNS, MOST_TURNS = 4, 100
 MOST_SECONDS = 90.0
+
+# The variance of a sample within a heat over that of a heat beyond it, before it is known, worth some degrees of
+# freedom. In the pool of `perf/false_alarms.py` and a first look on an AMD EPYC: models 2 to 7, layers 10 to 400.
+USUAL_OF_MODELS, USUAL_OF_LAYERS, USUAL_FREEDOM = 4.0, 16.0, 4.0
 
 # What a row that is nearly settled, or hardly ever will be, is measured towards.
 _NARROWEST = 0.004
@@ -51,6 +56,8 @@ class Row(NamedTuple):
 @dataclass(frozen=True)
 class Next:
     """What to measure: an item, in the reference and in some others, and how many turns the heat has.
+
+    `first` counts the heats of the item before it, so that the releases are opened first in turn, over all runs.
 
     `is_new_round`, the item was measured in this round already: sessions of one worker share more than a release, so
     each heat of an item is of other workers than those before it.
@@ -99,7 +106,7 @@ class Campaign:
     changes: dict[Row, Change | None] = field(default_factory=dict)
     _left_out: set[tuple[Item, str]] = field(default_factory=set)
     _costs: dict[Item, _Cost] = field(default_factory=dict)
-    _begun: int = 0
+    _has_begun: bool = False
     _round: set[Item] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -118,14 +125,14 @@ class Campaign:
                 names = (self.reference, *(other for *_, other in members[: self.most_together(item) - 1]))
                 seconds = self._heat_seconds(item, len(names))
                 # What was never measured may take less than is guessed.
-                if not self._begun or seconds <= seconds_left or (item not in self._costs and seconds_left > 0):
+                if not self._has_begun or seconds <= seconds_left or (item not in self._costs and seconds_left > 0):
                     wanted.append((stage, item in self._round, heats_needed * seconds, item, names))
         if not wanted:
             return None
         _, is_new_round, _, item, names = min(wanted, key=lambda one: one[:3])
         self._round = {item} if is_new_round else self._round | {item}
-        self._begun += 1
-        return Next(item, names, self._plan(item), self._begun, is_new_round)
+        self._has_begun = True
+        return Next(item, names, self._plan(item), self.analysis.heats_of(item), is_new_round)
 
     def took(self, taken: heat.Taken) -> None:
         """Learns what a heat cost; its values are in the analysis by then."""
@@ -221,25 +228,28 @@ class Campaign:
 
         def plan(opening_seconds: float, turn_seconds: float) -> int:
             turn_seconds = max(turn_seconds, 1e-6)
-            turns = math.sqrt(opening_seconds / turn_seconds * ratio) if ratio else float(USUAL_TURNS)
+            turns = math.sqrt(opening_seconds / turn_seconds * ratio)
             most = min(MOST_TURNS, (MOST_SECONDS - opening_seconds) / turn_seconds)
             return round(max(LEAST_TURNS, min(turns, most)))
 
         return plan
 
-    def _within_over_between(self, item: Item) -> float | None:
-        """The variance of a sample within a heat over that of a heat beyond it; None where it is not known yet."""
+    def _within_over_between(self, item: Item) -> float:
+        """The variance of a sample within a heat over that of a heat beyond it, the largest of the item's passes."""
+        usual_ratio = USUAL_OF_MODELS if item.workload in workloads.MODELS else USUAL_OF_LAYERS
         ratios = []
         for place in item.places:
-            heats = self.analysis.heats.get(place, [])
-            within, variance = self.analysis.within(place), self.analysis.variance(place)
-            if within is None or variance is None:
+            within = self.analysis.within(place)
+            if not within:
                 continue
+            heats = self.analysis.heats[place]
             turns = sum(len(next(iter(one.seconds.values()))) for one in heats) / len(heats)
             # The median of n values has pi/2 times the variance of their mean.
-            between = max(variance - math.pi / 2 * within / turns, variance / 4)
-            ratios.append(math.pi / 2 * within / between)
-        return max(ratios) if ratios else None
+            sample = math.pi / 2 * within
+            usual = Usual(sample / usual_ratio + sample / turns, USUAL_FREEDOM)
+            variance, _ = moderated.moderated(*self.analysis.variance(place), usual)
+            ratios.append(sample / max(variance - sample / turns, variance / 4))
+        return max(ratios, default=usual_ratio)
 
 
 def half_width(change: Change) -> float:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
 from passtime.amounts import duration
 from passtime.results.sessions import Cell
-
-_FRAMEWORK = "provenance.framework"
 
 
 class Estimate:
@@ -21,7 +19,6 @@ class Estimate:
 
     def __init__(self, results: Path) -> None:
         self._weights: dict[tuple[str, tuple[str, ...]], float] = {}
-        self._weights_of: dict[tuple[str, str, tuple[str, ...]], float] = {}  # by framework
         for path in results.glob("*/*.provenance.jsonl"):
             for line in path.read_text("utf-8", errors="replace").splitlines():
                 self._learn(line)
@@ -33,8 +30,6 @@ class Estimate:
             session = json.loads(line)
             cell, seconds = (session["benchmark"], tuple(session["params"])), float(session["seconds"])
             self._weights[cell] = seconds
-            place = (session.get(_FRAMEWORK, ""), *cell)
-            self._weights_of[place] = seconds
         except (ValueError, KeyError, TypeError):
             pass  # a guess needs no whole file
 
@@ -47,19 +42,6 @@ class Estimate:
         """How long these cells will take; 0 before the first one is measured."""
         pace = self._seconds_done / self._weight_done if self._weight_done else 0.0
         return pace * sum(self._weight(cell) for cell in left)
-
-    def seconds_before(self, left: Mapping[str, Sequence[Cell]]) -> float | None:
-        """How long each framework's cells took before, in any framework where it has none; None if none is known.
-
-        The unknown ones are taken to be like the others.
-        """
-        weights = [self._weight_of(framework, cell) for framework, cells in left.items() for cell in cells]
-        known = [weight for weight in weights if weight is not None]
-        return sum(known) / len(known) * len(weights) if known else None
-
-    def _weight_of(self, framework: str, cell: Cell) -> float | None:
-        place = (cell.benchmark, cell.params)
-        return self._weights_of.get((framework, *place), self._weights.get(place))
 
     def __call__(self, left: Sequence[Cell]) -> str:
         return f"{len(left)} left, about {duration(self.seconds(left))}"

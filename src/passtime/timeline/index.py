@@ -34,6 +34,8 @@ _DEFAULT_INDEX = "https://pypi.org"
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT")
 _JSON = "application/vnd.pypi.simple.v1+json"
 _SECONDS = 60
+# torch's page has some MB. Answers are data of somebody else: one without an end must not fill the memory.
+_MOST_BYTES = 64 * 2**20
 
 _Content = TypeVar("_Content")
 
@@ -44,6 +46,14 @@ class Upload:
 
     version: Version
     date: datetime
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an index answered, in full, and the address that it came from in the end."""
+
+    content: bytes
+    address: str
 
 
 def update(path: Path, framework: str, announce: Callable[[str], None]) -> list[str]:
@@ -93,7 +103,7 @@ def uploads(package: str) -> list[Upload]:
 
     Raises PasstimeError where the index cannot be read, or does not say when files were uploaded.
     """
-    page = fetch(f"{_index()}/{package}/", _JSON, INDEX_VARIABLE, json.load)
+    page = fetch(f"{_index()}/{package}/", _JSON, INDEX_VARIABLE, lambda answer: json.loads(answer.content))
     try:
         return _uploads(page)
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -102,18 +112,21 @@ def uploads(package: str) -> list[Upload]:
         ) from None
 
 
-def fetch(address: str, accept: str, setting: str, read: Callable[[http.client.HTTPResponse], _Content]) -> _Content:
+def fetch(address: str, accept: str, setting: str, read: Callable[[Answer], _Content]) -> _Content:
     """What `read` makes of an index's answer, asked for as the media type `accept`.
 
-    Raises PasstimeError, with the `setting` that chooses the index, where the answer does not come, and where `read`
-    raises ValueError.
+    Raises PasstimeError, with the `setting` that chooses the index, where the answer does not come or has no end, and
+    where `read` raises ValueError.
     """
     try:
         request = urllib.request.Request(address, headers={"Accept": accept})
         trusted = ssl.create_default_context(cafile=_first_set(_CERTIFICATE_VARIABLES))
         with urllib.request.urlopen(request, timeout=_SECONDS, context=trusted) as answer:
-            return read(answer)
-    except (OSError, ValueError, http.client.HTTPException) as error:
+            content = answer.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES >> 20} MiB")
+        return read(Answer(content, answer.geturl()))
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise PasstimeError(
             f"the package index at {address} cannot be read ({reason}): check the network, or {setting}"

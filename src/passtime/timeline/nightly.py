@@ -8,7 +8,6 @@ with each session that is measured (`git_version` in the provenance).
 
 from __future__ import annotations
 
-import http.client
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from packaging.version import Version
 
 from passtime.errors import PasstimeError
 from passtime.timeline import local, manifest
-from passtime.timeline.index import fetch
+from passtime.timeline.index import Answer, fetch
 from passtime.timeline.manifest import Release
 from passtime.timeline.pins import AT, check_page, check_pin
 
@@ -194,8 +193,8 @@ class _Index:
         if wheel not in self.metadata:
             here = {**_LINUX, "python_version": self.python, "python_full_version": f"{self.python}.0", "extra": ""}
 
-            def read(answer: http.client.HTTPResponse) -> list[Requirement]:
-                needs = map(Requirement, parse_email(answer.read())[0].get("requires_dist", ()))
+            def read(answer: Answer) -> list[Requirement]:
+                needs = map(Requirement, parse_email(answer.content)[0].get("requires_dist", ()))
                 return [need for need in needs if need.marker is None or need.marker.evaluate(here)]
 
             address = urldefrag(wheel.address).url
@@ -221,14 +220,14 @@ class _Links(HTMLParser):
             self.found.append(dict(attrs))
 
 
-def _read_page(answer: http.client.HTTPResponse) -> list[_Wheel]:
+def _read_page(answer: Answer) -> list[_Wheel]:
     """The wheels of a page for Linux on x86-64 that were built for one Python, not the free-threaded one."""
     links = _Links()
-    links.feed(answer.read().decode("utf-8"))
+    links.feed(answer.content.decode("utf-8"))
     wheels = []
     for link in links.found:
-        address = urljoin(answer.geturl(), link.get("href") or "")
-        if address.startswith("file:") and not answer.geturl().startswith("file:"):
+        address = urljoin(answer.address, link.get("href") or "")
+        if address.startswith("file:") and not answer.address.startswith("file:"):
             continue  # a server has no say in which of this computer's files are installed
         try:
             package, version, tags = local.parse_wheel(address)

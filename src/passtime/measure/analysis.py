@@ -26,6 +26,13 @@ DISAGREEMENT = 0.001
 # The pass of a session that has all of it.
 WHOLE_PASSES = tuple(passes[-1] for passes in SESSIONS.values())
 
+# A turn varies so many times as much as a heat does beyond its turns: the middle row of the pool of
+# `perf/false_alarms.py`, whose heats have 12 turns and can be cut short.
+USUAL_RATIO = 20.0
+
+# The median of n turns has so many times the variance of a turn, over n: pi/2 of normal ones, more of long tails.
+MEDIAN_FACTOR = 2.0
+
 # Turns that agree to the clock's last digit do not make a place's heats agree.
 LEAST_WITHIN = 1e-8
 
@@ -120,24 +127,32 @@ class Analysis:
         fit = self._fit(place)
         return (fit.variance, fit.freedom) if fit else (0.0, 0.0)
 
+    def turns(self, place: Place) -> float:
+        """How many turns a heat of the place has, on average."""
+        heats = self.heats[place]
+        return sum(len(next(iter(one.seconds.values()))) for one in heats) / len(heats)
+
+    def turn_variance(self, place: Place) -> float:
+        """What one turn adds to a heat's variance, over the number of turns; 0 where too few turns tell."""
+        return MEDIAN_FACTOR * (self.within(place) or 0.0)
+
+    def expected(self, place: Place) -> float:
+        """The variance of a release's value in a heat, by how much the place varies from turn to turn."""
+        known = self.within(place)
+        if known is None:
+            others = [value for found in self._within.values() for value in found if value is not None]
+            known = statistics.median(others) if others else 1.0
+        return MEDIAN_FACTOR * max(known, LEAST_WITHIN) * (1 / self.turns(place) + 1 / USUAL_RATIO)
+
     def usual(self, place: Place) -> Usual | None:
         """What the variance of a release's value in a heat usually is, in places of its kind that are as restless.
 
-        A place that varies much from turn to turn varies much from heat to heat: what is usual of a kind is the ratio
-        of the two variances. A variance that is drawn towards a trend is that of M. A. Sartor et al., Intensity-based
-        hierarchical Bayes method improves testing for differentially expressed genes in microarray experiments, BMC
-        Bioinformatics 7 (2006).
+        What is usual of a kind is by how much the variance of heats is more than is expected of their turns. A variance
+        that is drawn towards a trend is that of M. A. Sartor et al., Intensity-based hierarchical Bayes method improves
+        testing for differentially expressed genes in microarray experiments, BMC Bioinformatics 7 (2006).
         """
         usual = self._usual.get(kind(place))
-        return None if usual is None else Usual(usual.variance * self._restlessness(place), usual.freedom)
-
-    def _restlessness(self, place: Place) -> float:
-        """`within`, or where no heat of the place tells, what it usually is."""
-        within = self.within(place)
-        if within is None:
-            known = [value for found in self._within.values() for value in found if value is not None]
-            within = statistics.median(known) if known else 1.0
-        return max(within, LEAST_WITHIN)
+        return None if usual is None else Usual(usual.variance * self.expected(place), usual.freedom)
 
     def by_computer(self, place: Place, base: str, other: str) -> dict[str, Change]:
         """The change by each computer's own heats, where there are several and they disagree; empty otherwise."""
@@ -167,5 +182,5 @@ class Analysis:
         for place, fit in self._plain.items():
             # One row of each session: passes of a process are slow together, so they tell nothing of each other.
             if fit.freedom > 0 and place.measured_pass in WHOLE_PASSES:
-                found[kind(place)].append((fit.variance / self._restlessness(place), fit.freedom))
+                found[kind(place)].append((fit.variance / self.expected(place), fit.freedom))
         self._usual = {key: moderated.usual(variances) for key, variances in found.items()}

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from passtime.catalog import workloads
 from passtime.catalog.place import Item, Place
 from passtime.measure import heat
-from passtime.measure.analysis import Analysis
+from passtime.measure.analysis import USUAL_RATIO, Analysis
 from passtime.stats import judge, moderated
 from passtime.stats.judge import Change
 from passtime.stats.moderated import Usual
@@ -30,9 +30,8 @@ AIM = 0.04
 LEAST_TURNS, MOST_TURNS = 4, 100
 MOST_SECONDS = 90.0
 
-# The variance of a sample within a heat over that of a heat beyond it, before it is known, worth some degrees of
-# freedom. In the pool of `perf/false_alarms.py` and a first look on an AMD EPYC: models 2 to 7, layers 10 to 400.
-USUAL_OF_MODELS, USUAL_OF_LAYERS, USUAL_FREEDOM = 4.0, 16.0, 4.0
+# How a heat's variance is shared out is drawn towards what is usual, with so many degrees of freedom.
+USUAL_FREEDOM = 10.0
 
 # What a row that is nearly settled, or hardly ever will be, is measured towards.
 _NARROWEST = 0.004
@@ -236,20 +235,14 @@ class Campaign:
 
     def _within_over_between(self, item: Item) -> float:
         """The variance of a sample within a heat over that of a heat beyond it, the largest of the item's passes."""
-        usual_ratio = USUAL_OF_MODELS if item.workload in workloads.MODELS else USUAL_OF_LAYERS
         ratios = []
         for place in item.places:
-            within = self.analysis.within(place)
-            if not within:
+            if not (turn := self.analysis.turn_variance(place)):
                 continue
-            heats = self.analysis.heats[place]
-            turns = sum(len(next(iter(one.seconds.values()))) for one in heats) / len(heats)
-            # The median of n values has pi/2 times the variance of their mean.
-            sample = math.pi / 2 * within
-            usual = Usual(sample / usual_ratio + sample / turns, USUAL_FREEDOM)
+            usual = Usual(self.analysis.expected(place), USUAL_FREEDOM)
             variance, _ = moderated.moderated(*self.analysis.variance(place), usual)
-            ratios.append(sample / max(variance - sample / turns, variance / 4))
-        return max(ratios, default=usual_ratio)
+            ratios.append(turn / max(variance - turn / self.analysis.turns(place), variance / 4))
+        return max(ratios, default=USUAL_RATIO)
 
 
 def half_width(change: Change) -> float:

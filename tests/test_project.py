@@ -173,5 +173,5 @@ def test_the_documentation_has_its_tables():
     assert commands == {
         "python docs/make_table.py",
         "passtime tables",
-        *(f"python perf/{name}.py" for name in ("false_alarms", "looks", "simulated")),
+        *(f"python perf/{name}.py" for name in ("detection", "false_alarms", "looks", "simulated")),
     }

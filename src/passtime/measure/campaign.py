@@ -26,9 +26,10 @@ LEAST_HEATS, MOST_HEATS = judge.LEAST_HEATS, judge.MOST_HEATS
 # Half an interval, as a fraction, at which a row can be read.
 AIM = 0.04
 
-# Of a heat. More turns tell nothing that a fresh process does not tell better, and a long heat is much to lose.
+# Of a heat. More turns tell nothing that a fresh process does not tell better, and a long heat is much to lose. What
+# runs beside it for a second hits a shorter heat as a whole.
 LEAST_TURNS, MOST_TURNS = 4, 100
-MOST_SECONDS = 90.0
+LEAST_SECONDS, MOST_SECONDS = 3.0, 90.0
 
 # How a heat's variance is shared out is drawn towards what is usual, with so many degrees of freedom.
 USUAL_FREEDOM = 10.0
@@ -227,7 +228,7 @@ class Campaign:
 
         def plan(opening_seconds: float, turn_seconds: float) -> int:
             turn_seconds = max(turn_seconds, 1e-6)
-            turns = math.sqrt(opening_seconds / turn_seconds * ratio)
+            turns = max(math.sqrt(opening_seconds / turn_seconds * ratio), LEAST_SECONDS / turn_seconds)
             most = min(MOST_TURNS, (MOST_SECONDS - opening_seconds) / turn_seconds)
             return round(max(LEAST_TURNS, min(turns, most)))
 

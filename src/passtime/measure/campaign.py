@@ -27,9 +27,9 @@ LEAST_HEATS, MOST_HEATS = judge.LEAST_HEATS, judge.MOST_HEATS
 AIM = 0.04
 
 # Of a heat. More turns tell nothing that a fresh process does not tell better, and a long heat is much to lose. What
-# runs beside it for a second hits a shorter heat as a whole.
+# runs beside it for half a second would hit a shorter heat as a whole.
 LEAST_TURNS, MOST_TURNS = 4, 100
-LEAST_SECONDS, MOST_SECONDS = 3.0, 90.0
+LEAST_SECONDS, MOST_SECONDS = 1.0, 90.0
 
 # How a heat's variance is shared out is drawn towards what is usual, with so many degrees of freedom.
 USUAL_FREEDOM = 10.0

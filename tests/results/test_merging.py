@@ -19,6 +19,9 @@ from .test_content import BENCHMARK, HEADER, RESNET18, RESNET50, line
 
 ROOT = Path(__file__).parents[2]
 
+# Of another release.
+LATER = {**HEADER, "commit_hash": "b" * 40}
+
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch) -> Path:
@@ -42,8 +45,8 @@ def git(*arguments: str, expect: int = 0) -> str:
     return done.stdout
 
 
-def add_session(begun: str, samples: list[float], cell=RESNET18) -> None:
-    with Store(Path("results/m"), HEADER).changing() as stored:
+def add_session(begun: str, samples: list[float], cell=RESNET18, header=HEADER) -> None:
+    with Store(Path("results/m"), header).changing() as stored:
         stored.add(BENCHMARK, cell, [line(cell, begun=begun)], None, samples)
 
 
@@ -120,18 +123,35 @@ def test_nothing_to_merge_is_said(checkout):
     assert done.output == "Error: no results are to be merged: git has no conflict in results/\n"
 
 
-def test_a_side_that_cannot_be_read_is_named(checkout):
-    """A damaged version of one side ends the merge with its name and side; git's index stays as it was."""
+def test_sides_that_cannot_be_read_are_named(checkout):
+    """Damaged versions cost themselves alone: each is named with its side and stays in conflict, others are united."""
+    description = Path("results/m/machine.json")
+    description.write_text("{}", "utf-8")
+    add_session("2026-01-01T00:00:00+00:00", [1.0], header=LATER)
+    commit()
     two_branches()
+    add_session("2026-01-03T00:00:00+00:00", [3.0], header=LATER)
+    description.write_text("[1]", "utf-8")
+    Path("results/m/aaaaaaaa-passtime.json").write_text("[", "utf-8")
+    commit()
     git("checkout", "--quiet", "other")
+    add_session("2026-01-02T00:00:00+00:00", [2.0], header=LATER)
+    description.write_text('{"machine": "m"}', "utf-8")
     Path("results/m/aaaaaaaa-passtime.json").write_text("{", "utf-8")
     commit()
     git("checkout", "--quiet", "main")
     git("merge", "--quiet", "other", expect=1)
     done = united()
     assert done.exit_code == 1
-    assert "results/m/aaaaaaaa-passtime.json (MERGE_HEAD) is damaged: it is no JSON" in done.output
-    assert "results/m/aaaaaaaa-passtime.json" in git("ls-files", "--unmerged")
+    first, errors = done.output.splitlines()
+    assert first == "results/m/bbbbbbbb-passtime.json has the sessions of both sides"
+    for side in ("HEAD", "MERGE_HEAD"):
+        assert f"results/m/aaaaaaaa-passtime.json ({side}) is damaged: it is no JSON" in errors
+    assert "results/m/machine.json (HEAD) is damaged: it is no JSON object" in errors
+    left = git("ls-files", "--unmerged")
+    assert "aaaaaaaa-passtime.json" in left
+    assert "machine.json" in left
+    assert "bbbbbbbb" not in left
 
 
 def test_a_failed_attempt_on_one_side_counts_no_sample_twice(checkout):

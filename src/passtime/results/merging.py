@@ -24,8 +24,8 @@ _ENDINGS = ("-passtime.json", store.PROVENANCE)
 def merge(root: Path) -> Iterator[str]:
     """Unites each file of results that git could not merge, and adds it to git's index; gives its name.
 
-    Raises PasstimeError where git is not there, where nothing is to be merged, for a side that cannot be read, and
-    where a file is left that is not to be united: the files that were united before stay so.
+    Raises PasstimeError where git is not there and where nothing is to be merged. A side that cannot be read, and a
+    file that is not to be united, cost themselves alone: an error at the end names each of them.
     """
     unmerged = _unmerged(root)
     if not unmerged:
@@ -35,9 +35,14 @@ def merge(root: Path) -> Iterator[str]:
     )
     if other is None:
         raise PasstimeError("git is in no merge, rebase or cherry-pick: there are no two sides to unite")
+    damages: list[str] = []
     for stem in sorted({_stem(path) for path in unmerged if path.endswith(_ENDINGS)}):
         values, lines = stem + ".json", stem + store.PROVENANCE
-        sides = [side for commit in ("HEAD", other) if (side := _side(root, commit, values, lines)) is not None]
+        found = [_side(root, commit, values, lines) for commit in ("HEAD", other)]
+        if damaged := [str(one) for one in found if isinstance(one, content.Damaged)]:
+            damages += damaged
+            continue
+        sides = [one for one in found if isinstance(one, content.Content)]
         united = sides[0]
         for one in sides[1:]:
             united.unite(one)
@@ -46,34 +51,47 @@ def merge(root: Path) -> Iterator[str]:
         yield values
     for path in unmerged:
         if Path(path).name in _DESCRIPTIONS:
-            _unite_descriptions(root, path, other)
-            yield path
-    if left := _unmerged(root):
-        raise PasstimeError(f"not results of passtime, so git leaves them to you: {', '.join(left)}")
+            if damaged := _unite_descriptions(root, path, other):
+                damages += damaged
+            else:
+                yield path
+    if left := [path for path in _unmerged(root) if not path.endswith((*_ENDINGS, *_DESCRIPTIONS))]:
+        damages.append(f"not results of passtime, so git leaves them to you: {', '.join(left)}")
+    if damages:
+        raise PasstimeError("; ".join(damages))
 
 
-def _side(root: Path, commit: str, values: str, lines: str) -> content.Content | None:
-    """One side's version; None where it has none."""
+def _side(root: Path, commit: str, values: str, lines: str) -> content.Content | content.Damaged | None:
+    """One side's version, or why it cannot be read; None where it has none."""
     text = _version(root, commit, values)
     if text is None:
         return None
-    return content.parse(text, _version(root, commit, lines) or "", f"{values} ({commit})", f"{lines} ({commit})")
+    try:
+        return content.parse(text, _version(root, commit, lines) or "", f"{values} ({commit})", f"{lines} ({commit})")
+    except content.Damaged as damaged:
+        return damaged
 
 
 def _version(root: Path, commit: str, path: str) -> str | None:
     return _git(root, "show", f"{commit}:./{path}", may_fail=True)
 
 
-def _unite_descriptions(root: Path, path: str, other: str) -> None:
-    """asv's list of benchmarks, or a machine: what both sides say, and ours where they do not agree."""
+def _unite_descriptions(root: Path, path: str, other: str) -> list[str]:
+    """asv's list of benchmarks, or a machine: what both sides say, and ours where they do not agree.
+
+    Gives what is wrong with the sides that cannot be read; then the file is left as it is.
+    """
     both: dict[str, object] = {}
+    damages = []
     for commit in (other, "HEAD"):
         try:
             both.update(json.loads(_version(root, commit, path) or "{}"))
-        except ValueError:
-            raise PasstimeError(f"{path} ({commit}) is damaged: it is no JSON object") from None
-    (root / path).write_text(json.dumps(both, indent=4, sort_keys=True), "utf-8")
-    _git(root, "add", "--", path)
+        except (ValueError, TypeError):
+            damages.append(f"{path} ({commit}) is damaged: it is no JSON object")
+    if not damages:
+        (root / path).write_text(json.dumps(both, indent=4, sort_keys=True), "utf-8")
+        _git(root, "add", "--", path)
+    return damages
 
 
 def _unmerged(root: Path) -> list[str]:

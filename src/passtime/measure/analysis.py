@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -72,12 +73,19 @@ class Analysis:
         self.heats = {place: [*found] for place, found in heats.items() if found}
         # What each heat gives to the analysis, worked out once.
         self._blocks = {place: [block(heat) for heat in found] for place, found in self.heats.items()}
-        self._within = {place: [within_variance(heat) for heat in found] for place, found in self.heats.items()}
+        self._withins = {place: [within_variance(heat) for heat in found] for place, found in self.heats.items()}
+        self._within: dict[Place, float | None] = {}
+        self._turns: dict[Place, float] = {}
+        # In how many of a place's heats a release was, and two of them: anywhere, and on a computer.
+        self._having: dict[Place, Counter[str]] = defaultdict(Counter)
+        self._together: dict[Place, Counter[tuple[str, str, str | None]]] = defaultdict(Counter)
         self._plain: dict[Place, Fit] = {}
         self._fits: dict[Place, Fit] = {}
         self._usual: dict[tuple[str, bool], Usual | None] = {}
-        for place in self.heats:
-            self._plain[place] = blocks.fit(self._blocks[place])
+        for place, several in self.heats.items():
+            for heat in several:
+                self._count(place, heat)
+            self._learn(place)
         self._learn_usual()
 
     @classmethod
@@ -89,9 +97,9 @@ class Analysis:
         """Takes one more heat into account."""
         self.heats.setdefault(place, []).append(heat)
         self._blocks.setdefault(place, []).append(block(heat))
-        self._within.setdefault(place, []).append(within_variance(heat))
-        self._plain[place] = blocks.fit(self._blocks[place])
-        self._fits.pop(place, None)
+        self._withins.setdefault(place, []).append(within_variance(heat))
+        self._count(place, heat)
+        self._learn(place)
         self._learn_usual()
 
     def change(self, place: Place, base: str, other: str) -> Change | None:
@@ -103,15 +111,12 @@ class Analysis:
         if fit is None or not fit.is_connected(base, other):
             return None
         change = fit.change(base, other, self.usual(place))
-        fewest = min(sum(name in heat.seconds for heat in self.heats[place]) for name in (base, other))
+        fewest = min(self._having[place][name] for name in (base, other))
         return change if fewest >= judge.LEAST_HEATS else judge.Change(change.ratio, math.inf, 1.0)
 
     def count(self, place: Place, base: str, other: str, computer: str | None = None) -> int:
         """In how many heats the two were together; with `computer`, on that one."""
-        return sum(
-            base in heat.seconds and other in heat.seconds and computer in (None, heat.computer)
-            for heat in self.heats.get(place, ())
-        )
+        return self._together[place][base, other, computer]
 
     def heats_of(self, item: Item) -> int:
         """How many heats of an item there are, of whichever releases."""
@@ -119,8 +124,7 @@ class Analysis:
 
     def within(self, place: Place) -> float | None:
         """The median of the heats' `within_variance`; None where none has one."""
-        found = [value for value in self._within.get(place, ()) if value is not None]
-        return statistics.median(found) if found else None
+        return self._within.get(place)
 
     def variance(self, place: Place) -> tuple[float, float]:
         """That of a release's value in a heat of the place, and its degrees of freedom: by the place's heats alone."""
@@ -129,8 +133,7 @@ class Analysis:
 
     def turns(self, place: Place) -> float:
         """How many turns a heat of the place has, on average."""
-        heats = self.heats[place]
-        return sum(len(next(iter(one.seconds.values()))) for one in heats) / len(heats)
+        return self._turns[place]
 
     def turn_variance(self, place: Place) -> float:
         """What one turn adds to a heat's variance, over the number of turns; 0 where too few turns tell."""
@@ -140,7 +143,7 @@ class Analysis:
         """The variance of a release's value in a heat, by how much the place varies from turn to turn."""
         known = self.within(place)
         if known is None:
-            others = [value for found in self._within.values() for value in found if value is not None]
+            others = [value for found in self._withins.values() for value in found if value is not None]
             known = statistics.median(others) if others else 1.0
         return MEDIAN_FACTOR * max(known, LEAST_WITHIN) * (1 / self.turns(place) + 1 / USUAL_RATIO)
 
@@ -176,6 +179,19 @@ class Analysis:
                 return None
             self._fits[place] = blocks.fit(self._blocks[place], self.usual(place))
         return self._fits[place]
+
+    def _count(self, place: Place, heat: Heat) -> None:
+        self._having[place].update([*heat.seconds])
+        for base, other in itertools.permutations(heat.seconds, 2):
+            self._together[place].update((base, other, computer) for computer in {None, heat.computer})
+
+    def _learn(self, place: Place) -> None:
+        """What the place's own heats tell."""
+        self._plain[place] = blocks.fit(self._blocks[place])
+        self._fits.pop(place, None)
+        within = [value for value in self._withins[place] if value is not None]
+        self._within[place] = statistics.median(within) if within else None
+        self._turns[place] = statistics.fmean(len(next(iter(one.seconds.values()))) for one in self.heats[place])
 
     def _learn_usual(self) -> None:
         found: dict[tuple[str, bool], list[tuple[float, float]]] = defaultdict(list)

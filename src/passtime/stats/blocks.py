@@ -108,7 +108,7 @@ def fit(blocks: Sequence[Block], usual: Usual | None = None) -> Fit:
     if usual is not None and freedom > 0:
         # What a residual's variance is over the error's: less than 1, since the fit follows each value a little.
         rows = np.eye(len(treatments))[of_treatment] - (incidence / sizes[:, np.newaxis])[of_block]
-        factors = 1 - 1 / sizes[of_block] - np.einsum("ij,jk,ik->i", rows, inverse, rows)
+        factors = 1 - 1 / sizes[of_block] - np.sum(rows @ inverse * rows, axis=1)
         factors = np.clip(factors, 0.0, None)
 
         def limits() -> np.ndarray:

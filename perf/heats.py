@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 
 import click
@@ -19,7 +20,7 @@ from passtime.catalog import frameworks, sampling, workloads
 from passtime.catalog.place import Item
 from passtime.measure import heat
 from passtime.measure.compare import restart
-from passtime.worker.driver import client, cores, start
+from passtime.worker.driver import client, cores, pinning, start
 from passtime.worker.driver.supervisor import Worker
 
 ARMS = ("one", "other")
@@ -78,11 +79,16 @@ def as_pair(workers: Mapping[str, Worker], item: Item) -> tuple[Sequence[float],
     return one, other
 
 
-def as_heat(each: int) -> Callable[[Mapping[str, Worker], Item], tuple[Sequence[float], Sequence[float]]]:
+def as_heat(
+    each: int, hold: heat.Hold = pinning.on_one_cpu
+) -> Callable[[Mapping[str, Worker], Item], tuple[Sequence[float], Sequence[float]]]:
     """A heat with so many samples a turn."""
+    heats = itertools.count()
 
     def take(workers: Mapping[str, Worker], item: Item) -> tuple[Sequence[float], Sequence[float]]:
-        taken = heat.take(workers, item, sampling.policy_for_heats(), lambda *_: SAMPLES // each, samples=each)
+        taken = heat.take(
+            workers, item, sampling.policy_for_heats(), lambda *_: SAMPLES // each, next(heats), each, hold
+        )
         one, other = (taken.sessions[arm].samples[item.passes[-1]] for arm in ARMS)
         return one, other
 
@@ -114,9 +120,10 @@ def as_duet(workers: Mapping[str, Worker], item: Item) -> tuple[Sequence[float],
 
 def methods(device: str) -> list[Method]:
     """The methods that a device has: two sessions at once would share a GPU."""
-    made = [Method("pair", as_pair), Method("heat, 1 sample a turn", as_heat(1)),
-            Method("heat, 4 samples a turn", as_heat(4))]  # fmt: skip
-    return [*made, Method("both at once, a core each", as_duet)] if device == "cpu" else made
+    made = [Method("pair", as_pair), Method("heat, 1 sample a turn", as_heat(1))]
+    if device == "cpu":
+        return [*made, Method("heat, 4 samples a turn", as_heat(4)), Method("both at once, a core each", as_duet)]
+    return [*made, Method("heat, on any CPU", as_heat(1, lambda *_: nullcontext()))]
 
 
 @click.command()

@@ -125,3 +125,22 @@ def test_the_first_to_open_rotates(workers, tmp_path):
     there = workers(old={}, new={})
     assert [*take(there, first=0).sessions] == ["old", "new"]
     assert [*take(there, first=1).sessions] == ["new", "old"]
+
+
+def test_sessions_on_a_gpu_are_held_on_one_cpu(workers, monkeypatch):
+    """While they take turns on a GPU, all sessions may run on one CPU alone, another in the next heat; else on all."""
+    seen = []
+
+    class Watched(heat.Meter):
+        def __init__(self, process_id: int) -> None:
+            super().__init__(process_id)
+            seen.append(os.sched_getaffinity(process_id))
+
+    monkeypatch.setattr(heat, "Meter", Watched)
+    there, cpus = workers(old={}, new={}), sorted(os.sched_getaffinity(0))
+    for number in range(2):
+        found = take(there, Item("dense", "gpu", "training"), first=number)
+        assert found.cpu == cpus[number % len(cpus)]
+        assert seen[-2:] == [{found.cpu}] * 2
+    assert take(there).cpu is None
+    assert seen[-2:] == [set(cpus)] * 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -14,7 +14,7 @@ from passtime.catalog import requests, workloads
 from passtime.catalog.place import Item
 from passtime.results.marks import MARKS
 from passtime.worker import protocol
-from passtime.worker.driver import client, cores
+from passtime.worker.driver import client, cores, pinning
 from passtime.worker.driver.idle import Meter
 from passtime.worker.driver.supervisor import Worker
 
@@ -26,6 +26,9 @@ _IDLE_SHARE, _IDLE_SECONDS = 0.1, 0.01
 
 # From the seconds that it took to open the sessions, and those of one turn of all of them, the number of turns.
 Plan = Callable[[float, float], int]
+
+# Holds processes on one CPU, by the number of a heat, and gives it.
+Hold = Callable[[Sequence[int], int], AbstractContextManager[int | None]]
 
 
 class Unmeasured(Exception):
@@ -69,7 +72,8 @@ class Session:
 class Taken:
     """A heat that was measured. `left_out` are its turns that were disturbed and count for no release.
 
-    Where most turns were disturbed all of them count, and `marks` says by what they were.
+    Where most turns were disturbed all of them count, and `marks` says by what they were. `cpu` is the one that all
+    sessions were held on; None where they were not.
     """
 
     item: Item
@@ -79,6 +83,7 @@ class Taken:
     sessions: dict[str, Session]
     left_out: tuple[int, ...] = ()
     marks: tuple[str, ...] = ()
+    cpu: int | None = None
 
     @property
     def turn_seconds(self) -> float:
@@ -93,11 +98,13 @@ def take(
     plan: Plan,
     first: int = 0,
     samples: int = 1,
+    hold: Hold = pinning.on_one_cpu,
     clock: Callable[[], float] = time.monotonic,
 ) -> Taken:
     """Measures one heat of the releases whose workers these are; the `first` of them is opened first.
 
-    Each turn has so many `samples` of each. Raises Unmeasured where one of them cannot run the workload, or fails.
+    Each turn has so many `samples` of each. On a GPU, `hold` holds all sessions while they take turns. Raises
+    Unmeasured where one of them cannot run the workload, or fails.
     """
     started = clock()
     fields = {**workloads.request_fields(item.workload, item.device), **policy, "threads": cores.threads()}
@@ -117,6 +124,9 @@ def take(
             one.opened["step_seconds"] * one.opened["passes_per_sample"] for one in held.values()
         )
         taken.turns = plan(taken.opening_seconds, turn_seconds)
+        if item.device == "gpu":
+            processes = [one.opened["process_id"] for one in held.values()]
+            taken.cpu = stack.enter_context(hold(processes, first))
         disturbed = _turns(held, taken, samples)
         for name, one in held.items():
             with _telling(name):

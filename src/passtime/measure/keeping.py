@@ -32,6 +32,7 @@ def keep(taken: Taken, sides: Mapping[str, tuple[Release, Results]], cells: Cell
             TURN_SAMPLES: 1,
             LEFT_OUT: [*taken.left_out],
             "waiting_cpu_seconds": round(session.waiting_cpu_seconds, 4),
+            **({} if taken.cpu is None else {"held_on_cpu": taken.cpu}),
         }
         land(results, cells, session.replies(taken.item, taken.marks), said)
     return name

@@ -102,7 +102,7 @@ def test_a_cell_reads_as_its_number(visit: Visit) -> None:
 
 
 def test_without_a_choice_the_newest_of_each_framework_is_shown(visit: Visit) -> None:
-    """The bare address shows the machine with the most heats; a machine shows each framework's newest, torch first."""
+    """The bare address shows the machine with the most sessions in heats; each framework's newest, torch first."""
     page = visit("")
     expect(page.get_by_label("Machine")).to_have_value(MACHINE)
     expect(page.locator(".chosen li")).to_have_count(1)

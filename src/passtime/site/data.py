@@ -164,14 +164,18 @@ def _machine(root: Path, name: str, measured: Sequence[Stored]) -> dict[str, Any
             "workloads": [name for name in (*MODELS, *LAYERS) if name in timed],
         }
     sources = {time.source for one in measured for time in one.times.values()}
-    heats = {line[HEAT] for one in measured for time in one.times.values() for line in time.provenance if HEAT in line}
-    return {"name": name, "imported": "" not in sources, "heats": len(heats), "devices": devices}
+    heats = [line[HEAT] for one in measured for time in one.times.values() for line in time.provenance if HEAT in line]
+    counts = {"heats": len({*heats}), "sessions_in_heats": len(heats)}
+    return {"name": name, "imported": "" not in sources, **counts, "devices": devices}
 
 
 def _by_interest(machine: Mapping[str, Any]) -> tuple[bool, int, int]:
-    """The page opens with the first: one that was measured here, with the most heats, then the longest history."""
+    """The page opens with the first: one that was measured here, with the most sessions in heats.
+
+    A heat of six releases tells of more than one of two. Without heats, it is the one with the longest history.
+    """
     longest = max(len(device["releases"]) for device in machine["devices"].values())
-    return machine["imported"], -machine["heats"], -longest
+    return machine["imported"], -machine["sessions_in_heats"], -longest
 
 
 def _nested(rows: Mapping[_Key, Any]) -> dict:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -76,15 +75,10 @@ class Analysis:
         self._withins = {place: [within_variance(heat) for heat in found] for place, found in self.heats.items()}
         self._within: dict[Place, float | None] = {}
         self._turns: dict[Place, float] = {}
-        # In how many of a place's heats a release was, and two of them: anywhere, and on a computer.
-        self._having: dict[Place, Counter[str]] = defaultdict(Counter)
-        self._together: dict[Place, Counter[tuple[str, str, str | None]]] = defaultdict(Counter)
         self._plain: dict[Place, Fit] = {}
         self._fits: dict[Place, Fit] = {}
         self._usual: dict[tuple[str, bool], Usual | None] = {}
-        for place, several in self.heats.items():
-            for heat in several:
-                self._count(place, heat)
+        for place in self.heats:
             self._learn(place)
         self._learn_usual()
 
@@ -98,7 +92,6 @@ class Analysis:
         self.heats.setdefault(place, []).append(heat)
         self._blocks.setdefault(place, []).append(block(heat))
         self._withins.setdefault(place, []).append(within_variance(heat))
-        self._count(place, heat)
         self._learn(place)
         self._learn_usual()
 
@@ -111,12 +104,15 @@ class Analysis:
         if fit is None or not fit.is_connected(base, other):
             return None
         change = fit.change(base, other, self.usual(place))
-        fewest = min(self._having[place][name] for name in (base, other))
+        fewest = min(sum(name in heat.seconds for heat in self.heats[place]) for name in (base, other))
         return change if fewest >= judge.LEAST_HEATS else judge.Change(change.ratio, math.inf, 1.0)
 
     def count(self, place: Place, base: str, other: str, computer: str | None = None) -> int:
         """In how many heats the two were together; with `computer`, on that one."""
-        return self._together[place][base, other, computer]
+        return sum(
+            base in heat.seconds and other in heat.seconds and computer in (None, heat.computer)
+            for heat in self.heats.get(place, ())
+        )
 
     def heats_of(self, item: Item) -> int:
         """How many heats of an item there are, of whichever releases."""
@@ -179,11 +175,6 @@ class Analysis:
                 return None
             self._fits[place] = blocks.fit(self._blocks[place], self.usual(place))
         return self._fits[place]
-
-    def _count(self, place: Place, heat: Heat) -> None:
-        self._having[place].update([*heat.seconds])
-        for base, other in itertools.permutations(heat.seconds, 2):
-            self._together[place].update((base, other, computer) for computer in {None, heat.computer})
 
     def _learn(self, place: Place) -> None:
         """What the place's own heats tell."""

@@ -154,6 +154,41 @@ def test_sides_that_cannot_be_read_are_named(checkout):
     assert "bbbbbbbb" not in left
 
 
+@pytest.mark.parametrize(
+    ("name", "theirs", "words"),
+    [
+        ("aaaaaaaa-passtime.json", b"{\xff", "is damaged: it is no text in UTF-8"),
+        ("machine.json", b"{\xff", "is damaged: it is no text in UTF-8"),
+        ("machine.json", b'["ab"]', "is damaged: it is no JSON object"),
+    ],
+)
+def test_a_side_of_any_damage_is_named(checkout, name, theirs, words):
+    """Whatever is wrong with a side, the line names it with the side, and the file stays in conflict."""
+    path = Path("results/m", name)
+    for branch, text in (("other", theirs), ("main", b'{"a": 1}')):
+        git("checkout", "--quiet", *(["-b"] if branch == "other" else []), branch)
+        path.write_bytes(text)
+        commit()
+    git("merge", "--quiet", "other", expect=1)
+    done = united()
+    assert done.exit_code == 1
+    assert f"{path} (MERGE_HEAD) {words}" in done.output
+    assert str(path) in git("ls-files", "--unmerged")
+
+
+def test_a_file_that_both_sides_moved_is_no_conflict(checkout):
+    """Where each side gave the machine another name, the sessions are under both, and nothing is left unmerged."""
+    for branch, name in (("other", "theirs"), ("main", "ours")):
+        git("checkout", "--quiet", *(["-b"] if branch == "other" else []), branch)
+        git("mv", "results/m", f"results/{name}")
+        commit()
+    git("merge", "--quiet", "other", expect=1)
+    done = united()
+    assert done.exit_code == 0, done.output
+    assert git("ls-files", "--unmerged") == ""
+    assert {path.parent.name for path in Path("results").glob("*/*-passtime.json")} == {"ours", "theirs"}
+
+
 def test_a_failed_attempt_on_one_side_counts_no_sample_twice(checkout):
     """Where one side has only noted a failure, git merges one of the two files; the other's sessions are there once."""
     git("checkout", "--quiet", "-b", "other")
@@ -187,9 +222,10 @@ def test_what_is_no_result_is_left_to_the_user(checkout):
     """A file in results/ that is not passtime's stays in conflict, is named, and the exit is nonzero."""
     for branch in ("other", "main"):
         git("checkout", "--quiet", *(["-b"] if branch == "other" else []), branch)
-        Path("results/notes.txt").write_text(f"{branch}\n", "utf-8")
+        for name in ("notes.txt", "old-machine.json"):
+            Path("results", name).write_text(f"{branch}\n", "utf-8")
         commit()
     git("merge", "--quiet", "other", expect=1)
     done = united()
     assert done.exit_code == 1
-    assert "git leaves them to you: results/notes.txt" in done.output
+    assert "git leaves them to you: results/notes.txt, results/old-machine.json" in done.output

@@ -300,7 +300,8 @@ def parse_lines(text: str, path: str) -> Sessions:
     return Sessions(found)
 
 
-def _document(text: str, path: str) -> dict[str, Any]:
+def object_of(text: str, path: str) -> dict[str, Any]:
+    """The JSON object that a file of results is. Raises Damaged, with the name `path`, where it is none."""
     _refuse_conflict(text, path)
     try:
         document = json.loads(text)
@@ -308,6 +309,11 @@ def _document(text: str, path: str) -> dict[str, Any]:
         raise Damaged(f"{path} is damaged: it is no JSON: {error}") from None
     if not isinstance(document, dict):
         raise Damaged(f"{path} is damaged: it is no JSON object")
+    return document
+
+
+def _document(text: str, path: str) -> dict[str, Any]:
+    document = object_of(text, path)
     version = document.get("version")
     if not isinstance(version, int) or isinstance(version, bool):
         raise Damaged(f"{path} is damaged: it has no version of its format")

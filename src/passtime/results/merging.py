@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from passtime.errors import PasstimeError
 from passtime.results import content, store
@@ -19,6 +20,8 @@ _OTHERS = ("MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
 _DESCRIPTIONS = ("benchmarks.json", "machine.json")
 _ENDINGS = ("-passtime.json", store.PROVENANCE)
+
+_Version = TypeVar("_Version")
 
 
 def merge(root: Path) -> Iterator[str]:
@@ -35,73 +38,104 @@ def merge(root: Path) -> Iterator[str]:
     )
     if other is None:
         raise PasstimeError("git is in no merge, rebase or cherry-pick: there are no two sides to unite")
-    damages: list[str] = []
-    for stem in sorted({_stem(path) for path in unmerged if path.endswith(_ENDINGS)}):
-        values, lines = stem + ".json", stem + store.PROVENANCE
-        found = [_side(root, commit, values, lines) for commit in ("HEAD", other)]
-        if damaged := [str(one) for one in found if isinstance(one, content.Damaged)]:
-            damages += damaged
+    complaints: list[str] = []
+    named: set[str] = set()
+    for files in sorted(
+        {_together(path) for path in unmerged if _is_ours(path)}, key=lambda files: (-len(files), files)
+    ):
+        try:
+            is_there = (_unite_results if len(files) > 1 else _unite_description)(root, files, other)
+        except content.Damaged as damaged:
+            complaints.append(str(damaged))
+            named.update(files)
             continue
-        sides = [one for one in found if isinstance(one, content.Content)]
-        united = sides[0]
-        for one in sides[1:]:
-            united.unite(one)
-        store.write(root / values, united)
-        _git(root, "add", "--", values, lines)
-        yield values
-    for path in unmerged:
-        if Path(path).name in _DESCRIPTIONS:
-            if damaged := _unite_descriptions(root, path, other):
-                damages += damaged
-            else:
-                yield path
-    if left := [path for path in _unmerged(root) if not path.endswith((*_ENDINGS, *_DESCRIPTIONS))]:
-        damages.append(f"not results of passtime, so git leaves them to you: {', '.join(left)}")
-    if damages:
-        raise PasstimeError("; ".join(damages))
+        if is_there:
+            _git(root, "add", "--", *files)
+            yield files[0]
+        else:  # both sides have moved it, or removed it
+            _git(root, "rm", "--quiet", "--cached", "--ignore-unmatch", "--", *files)
+    if left := [path for path in _unmerged(root) if path not in named]:
+        complaints.append(f"not results of passtime, so git leaves them to you: {', '.join(left)}")
+    if complaints:
+        raise PasstimeError("; ".join(complaints))
 
 
-def _side(root: Path, commit: str, values: str, lines: str) -> content.Content | content.Damaged | None:
-    """One side's version, or why it cannot be read; None where it has none."""
-    text = _version(root, commit, values)
-    if text is None:
-        return None
-    try:
+def _is_ours(path: str) -> bool:
+    return path.endswith(_ENDINGS) or Path(path).name in _DESCRIPTIONS
+
+
+def _together(path: str) -> tuple[str, ...]:
+    """The files that are one thing: a release's values and its sessions; a description is alone."""
+    if not path.endswith(_ENDINGS):
+        return (path,)
+    stem = path.removesuffix(store.PROVENANCE).removesuffix(".json")
+    return stem + ".json", stem + store.PROVENANCE
+
+
+def _unite_results(root: Path, files: tuple[str, ...], other: str) -> bool:
+    """Writes what both sides have of a release; says whether a side has any. Raises content.Damaged."""
+    values, lines = files
+
+    def read(commit: str) -> content.Content | None:
+        text = _version(root, commit, values)
+        if text is None:
+            return None
         return content.parse(text, _version(root, commit, lines) or "", f"{values} ({commit})", f"{lines} ({commit})")
-    except content.Damaged as damaged:
-        return damaged
+
+    sides = _sides(read, other)
+    for theirs in sides[1:]:
+        sides[0].unite(theirs)
+    if sides:
+        store.write(root / values, sides[0])
+    return bool(sides)
+
+
+def _unite_description(root: Path, files: tuple[str, ...], other: str) -> bool:
+    """Writes what both sides say of benchmarks or of a machine, ours where they differ, as `_unite_results`."""
+    (path,) = files
+
+    def read(commit: str) -> dict[str, Any] | None:
+        text = _version(root, commit, path)
+        return None if text is None else content.object_of(text, f"{path} ({commit})")
+
+    sides = _sides(read, other)
+    if sides:
+        united = {**sides[-1], **sides[0]}
+        (root / path).write_text(json.dumps(united, indent=4, sort_keys=True), "utf-8")
+    return bool(sides)
+
+
+def _sides(read: Callable[[str], _Version | None], other: str) -> list[_Version]:
+    """Our version and the other side's, as far as there are any.
+
+    Raises content.Damaged, with each side that cannot be read.
+    """
+    sides: list[_Version] = []
+    damages: list[str] = []
+    for commit in ("HEAD", other):
+        try:
+            side = read(commit)
+        except content.Damaged as damaged:
+            damages.append(str(damaged))
+        else:
+            sides += [] if side is None else [side]
+    if damages:
+        raise content.Damaged("; ".join(damages))
+    return sides
 
 
 def _version(root: Path, commit: str, path: str) -> str | None:
-    return _git(root, "show", f"{commit}:./{path}", may_fail=True)
-
-
-def _unite_descriptions(root: Path, path: str, other: str) -> list[str]:
-    """asv's list of benchmarks, or a machine: what both sides say, and ours where they do not agree.
-
-    Gives what is wrong with the sides that cannot be read; then the file is left as it is.
-    """
-    both: dict[str, object] = {}
-    damages = []
-    for commit in (other, "HEAD"):
-        try:
-            both.update(json.loads(_version(root, commit, path) or "{}"))
-        except (ValueError, TypeError):
-            damages.append(f"{path} ({commit}) is damaged: it is no JSON object")
-    if not damages:
-        (root / path).write_text(json.dumps(both, indent=4, sort_keys=True), "utf-8")
-        _git(root, "add", "--", path)
-    return damages
+    """A file as a commit has it; None where it has none. Raises content.Damaged where it is no text."""
+    try:
+        return _git(root, "show", f"{commit}:./{path}", may_fail=True)
+    except UnicodeDecodeError:
+        raise content.Damaged(f"{path} ({commit}) is damaged: it is no text in UTF-8") from None
 
 
 def _unmerged(root: Path) -> list[str]:
     """The files in results/ that are not merged."""
     entries = _git(root, "ls-files", "--unmerged", "-z", "--", "results") or ""
     return list(dict.fromkeys(entry.partition("\t")[2] for entry in entries.split("\0") if entry))
-
-
-def _stem(path: str) -> str:
-    return path.removesuffix(store.PROVENANCE).removesuffix(".json")
 
 
 def _git(root: Path, *arguments: str, may_fail: bool = False) -> str | None:

@@ -39,6 +39,7 @@ def test_a_slower_release_is_found_and_kept(project):
         assert len(set(heats[release])) == judge.LEAST_HEATS
         assert {line["passtime"] for line in lines} == {passtime.__version__}
         assert {line["turn_samples"] for line in lines} == {1}
+        assert not any("held_on_cpu" in line for line in lines)
         assert len({line["worker"] for line in lines}) == judge.LEAST_HEATS
         samples = project.stored(release, "samples")[TOTAL]
         assert len(samples) == sum(line["samples"] for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from fake import adapter as fake
 
 from passtime.catalog import sampling
 from passtime.catalog.place import Item
-from passtime.measure import heat
+from passtime.measure import heat, keeping
 from passtime.worker import protocol
 from passtime.worker.driver import client
 from tests.worker.conftest import FakeWorker, nothing_survives  # noqa: F401  also of these workers nothing is left
@@ -144,3 +145,17 @@ def test_sessions_on_a_gpu_are_held_on_one_cpu(workers, monkeypatch):
         assert seen[-2:] == [{found.cpu}] * 2
     assert take(there).cpu is None
     assert seen[-2:] == [set(cpus)] * 2
+
+
+@pytest.mark.parametrize(("cpu", "told"), [(3, {"held_on_cpu": 3}), (None, {})])
+def test_the_cpu_that_held_a_heat_is_kept(monkeypatch, cpu, told):
+    """Each session of a heat that was held on a CPU says on which; of one that was not, nothing."""
+    kept = []
+    monkeypatch.setattr(keeping, "land", lambda results, cells, replies, session: kept.append(session))
+    sessions = {name: heat.Session(name, datetime.now(timezone.utc)) for name in ("old", "new")}
+    taken = heat.Taken(Item("dense", "gpu", "inference"), 1.0, 0.5, 0, sessions, cpu=cpu)
+    for one in sessions.values():
+        one.samples["inference"] = []
+    release = SimpleNamespace(name="fake-1.0", date=datetime.now(timezone.utc), revision=None)
+    keeping.keep(taken, dict.fromkeys(sessions, (release, None)), {}, sampling.policy_for_heats())
+    assert [{name: value for name, value in one.items() if name == "held_on_cpu"} for one in kept] == [told] * 2

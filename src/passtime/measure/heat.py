@@ -27,7 +27,7 @@ _IDLE_SHARE, _IDLE_SECONDS = 0.1, 0.01
 # From the seconds that it took to open the sessions, and those of one turn of all of them, the number of turns.
 Plan = Callable[[float, float], int]
 
-# Holds processes on one CPU, by the number of a heat, and gives it.
+# Holds processes on one CPU by the number of the heat; gives which, or None where it cannot.
 Hold = Callable[[Sequence[int], int], AbstractContextManager[int | None]]
 
 

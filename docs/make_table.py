@@ -34,7 +34,7 @@ MARKERS = re.compile(r"(<!-- table: (.*?) -->\n).*?(<!-- /table -->)", re.DOTALL
 
 
 def table(root: Path = ROOT) -> str:
-    """The Markdown table of a framework's releases on the machine with the most heats; empty where there are none.
+    """The Markdown table of a framework's releases on the machine of `tracked`; empty where there are none.
 
     The newest release's time over the oldest's is from heats, as `passtime verdict` has it.
     """
@@ -83,7 +83,10 @@ def spread(releases: Sequence[Stored], most: int) -> Sequence[Stored]:
 
 
 def tracked(root: Path) -> str | None:
-    """The machine with the most heats in git, else the most sessions: what else was measured is not the README's."""
+    """The machine with the most sessions in heats in git, else the most of all.
+
+    What else was measured is not the README's.
+    """
     listed = subprocess.run(
         ["git", "ls-files", f"results/*/*{store.PROVENANCE}"], cwd=root, capture_output=True, text=True, check=True
     ).stdout.split()

@@ -21,6 +21,7 @@ from passtime import cli, places
 from passtime.catalog.place import Place
 from passtime.measure.analysis import Analysis
 from passtime.results import stored
+from passtime.site import data
 from passtime.site.serving import serving
 from passtime.timeline import repository
 
@@ -99,6 +100,23 @@ def test_a_cell_reads_as_its_number(visit: Visit) -> None:
     assert shown[:2] == ["vgg16", OTHER]
     assert shown[6].startswith(f"{other:#.3g} ± ")
     assert float(shown[7].rstrip("×")) == pytest.approx(change.ratio, rel=0.005)
+
+
+def test_the_machine_whose_heats_tell_most_comes_first() -> None:
+    """More sessions in heats go before more heats, those before a longer history, and all before what is imported."""
+    facts = {
+        "few heats of six": (False, 10, 60, 6),
+        "many heats of two": (False, 20, 40, 2),
+        "long": (False, 0, 0, 9),
+        "short": (False, 0, 0, 3),
+        "imported": (True, 0, 0, 20),
+    }
+    machines = [
+        {"name": name, "imported": imported, "heats": heats, "sessions_in_heats": sessions,
+         "devices": {"cpu": {"releases": ["torch"] * releases}}}
+        for name, (imported, heats, sessions, releases) in reversed(facts.items())
+    ]  # fmt: skip
+    assert [one["name"] for one in sorted(machines, key=data._by_interest)] == [*facts]
 
 
 def test_without_a_choice_the_newest_of_each_framework_is_shown(visit: Visit) -> None:
